@@ -1,0 +1,163 @@
+//! The Cortex-A72: all assembly of the kernel but the first instructions, which are in `boot/`.
+//!
+//! Neighbours: `crate::arch` names what is visible outside. Source: Arm ARM DDI 0487 (cited by section), Cortex-A72 TRM 100095.
+
+use core::arch::asm;
+
+mod atomic;
+pub mod barrier;
+pub mod boot;
+pub mod cache;
+pub mod count;
+pub mod counter;
+pub mod exception;
+pub mod irq;
+pub mod layout;
+pub mod mmio;
+pub mod mmu;
+
+pub mod pmu;
+pub mod probe;
+pub mod semihosting;
+pub mod sysreg;
+pub mod unaligned;
+
+/// Number of the core that runs this, 0 to 3: the affinity level 0 of MPIDR_EL1 (Arm ARM D24.2.126).
+///
+/// Context: any. The answer is stale as soon as the caller may migrate.
+#[inline]
+pub fn cpu_id() -> usize {
+    mpidr() as usize & 0xff
+}
+
+/// MPIDR_EL1 of the core that runs this.
+#[inline]
+pub fn mpidr() -> u64 {
+    let mpidr: u64;
+    // SAFETY: reading the register has no side effect.
+    unsafe { asm!("mrs {}, mpidr_el1", out(reg) mpidr, options(nomem, nostack, preserves_flags)) };
+    mpidr
+}
+
+/// Address of this core's per-CPU area.
+///
+/// Context: any; the caller must not migrate between this and the use of the answer.
+#[inline(always)]
+pub fn core_area() -> usize {
+    let area;
+    // SAFETY: reading the register has no side effect. Not `pure`: a migration changes the answer.
+    unsafe { asm!("mrs {}, tpidr_el1", out(reg) area, options(nomem, nostack, preserves_flags)) };
+    area
+}
+
+/// Address of the per-CPU area of core `cpu`.
+///
+/// # Panics
+/// If there is no such core.
+#[inline]
+pub fn core_area_of(cpu: usize) -> usize {
+    assert!(cpu < super::NR_CPUS, "core {cpu} does not exist: the BCM2711 has {}", super::NR_CPUS);
+    layout::core_blocks() + cpu * layout::CORE_BLOCK_SIZE
+}
+
+/// The word that names the running thread (TPIDR_EL0): an address of its task block, 0 before there is one.
+///
+/// Context: any. Constant for a thread, so it may be kept over a migration.
+#[inline(always)]
+pub fn current() -> usize {
+    let current;
+    // SAFETY: reading the register has no side effect.
+    unsafe { asm!("mrs {}, tpidr_el0", out(reg) current, options(nomem, nostack, preserves_flags)) };
+    current
+}
+
+/// Names the running thread.
+///
+/// # Safety
+/// `task` must be the task block of the thread that runs from here on, and live as long as it runs.
+#[inline]
+pub unsafe fn set_current(task: usize) {
+    // SAFETY: by the contract of this function.
+    unsafe { asm!("msr tpidr_el0, {}", in(reg) task, options(nomem, nostack, preserves_flags)) };
+}
+
+/// Offset of a per-CPU variable in each core's area: the value of its symbol, which the linker script places in a section at address 0.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! percpu_offset {
+    ($symbol:path) => {{
+        let offset: usize;
+        // SAFETY: an immediate move. The linker refuses a value that does not fit 16 bits.
+        unsafe { core::arch::asm!("movz {}, #:abs_g0:{}", out(reg) offset, sym $symbol, options(pure, nomem, nostack, preserves_flags)) };
+        offset
+    }};
+}
+pub use crate::percpu_offset;
+
+/// Hints that this is a spin loop (YIELD).
+#[inline(always)]
+pub fn relax() {
+    // SAFETY: a hint without effect on state.
+    unsafe { asm!("yield", options(nomem, nostack, preserves_flags)) };
+}
+
+/// Waits for an interrupt, which also ends the wait when it is masked. DSB first: what was written before sleeping must be done (Arm ARM
+/// D1.6.2 lets a core sleep with writes outstanding).
+#[inline]
+pub fn wfi() {
+    // SAFETY: sleeps and wakes; no state changes but what interrupts do.
+    unsafe { asm!("dsb sy", "wfi", options(nostack, preserves_flags)) };
+}
+
+/// Waits for an event: SEV of another core, a cleared exclusive monitor, or an interrupt.
+#[inline]
+pub fn wfe() {
+    // SAFETY: as for `wfi`.
+    unsafe { asm!("wfe", options(nostack, preserves_flags)) };
+}
+
+/// Sends an event to all cores. DSB first: the waiter must see what it was woken for.
+#[inline]
+pub fn sev() {
+    // SAFETY: wakes other cores; no other effect.
+    unsafe { asm!("dsb ishst", "sev", options(nostack, preserves_flags)) };
+}
+
+/// The stack pointer now: for a report or a stack check.
+#[inline(always)]
+pub fn stack_pointer() -> usize {
+    let sp;
+    // SAFETY: reading the register has no side effect.
+    unsafe { asm!("mov {}, sp", out(reg) sp, options(nomem, nostack, preserves_flags)) };
+    sp
+}
+
+/// Where the caller is: program counter and frame pointer.
+#[inline(always)]
+pub fn position() -> (usize, usize) {
+    let (pc, fp);
+    // SAFETY: reads two registers.
+    unsafe { asm!("adr {}, .", "mov {}, x29", out(reg) pc, out(reg) fp, options(nomem, nostack, preserves_flags)) };
+    (pc, fp)
+}
+
+/// Stops this core for good: irqs masked, asleep.
+pub fn halt() -> ! {
+    irq::mask();
+    loop {
+        wfi();
+    }
+}
+
+/// Executes an instruction that is undefined: for the tests of the report.
+pub fn undefined_instruction() {
+    // SAFETY: UDF takes the exception and changes nothing.
+    unsafe { asm!("udf #0", options(nostack, preserves_flags)) };
+}
+
+/// Takes a fault while the frame pointer is `fp`: for the tests of the backtrace.
+#[inline(never)]
+pub fn fault_with_frame_pointer(fp: usize) {
+    // SAFETY: none for the running code: the fault ends the kernel before the frame pointer is used by anything but the report.
+    unsafe { asm!("mov x29, {}", "udf #1", in(reg) fp, options(noreturn)) };
+}

@@ -1,0 +1,77 @@
+//! Context queries: what the running code may do, read off the count word.
+//!
+//! Hardirq, softirq and preemption depths are counted as in Linux; `arch::count` has the layout and says why it is a register. The queries cost
+//! two instructions and are exact for the code that asks.
+
+use crate::arch::{self, count};
+
+/// The counts without the work mark: 0 in a thread that may be preempted.
+///
+/// Context: any.
+#[inline(always)]
+pub fn preempt_count() -> u32 {
+    count::get() as u32
+}
+
+/// Depth of preemption-off sections alone.
+#[inline(always)]
+pub fn preempt_depth() -> u32 {
+    preempt_count() & (count::SOFTIRQ_ONE as u32 - 1)
+}
+
+/// Number of hardware interrupts that are being handled on this core, one inside the other.
+#[inline(always)]
+pub fn hardirq_count() -> u32 {
+    (preempt_count() >> 16) & 0xf
+}
+
+/// In a hardware interrupt's handler.
+#[inline(always)]
+pub fn in_hardirq() -> bool {
+    hardirq_count() != 0
+}
+
+/// Linux's older name for `in_hardirq`.
+#[inline(always)]
+pub fn in_irq() -> bool {
+    in_hardirq()
+}
+
+/// Serving a softirq, or bottom halves are off.
+#[inline(always)]
+pub fn in_softirq() -> bool {
+    preempt_count() & 0xff00 != 0
+}
+
+/// Serving a softirq, and not merely with bottom halves off.
+#[inline(always)]
+pub fn in_serving_softirq() -> bool {
+    preempt_count() & count::SOFTIRQ_ONE as u32 != 0
+}
+
+/// In a hardirq, in a softirq, or with bottom halves off.
+#[inline(always)]
+pub fn in_interrupt() -> bool {
+    preempt_count() & 0xfff00 != 0
+}
+
+/// In a thread: neither in a hardirq nor serving a softirq.
+#[inline(always)]
+pub fn in_task() -> bool {
+    preempt_count() & (0xf_0000 | count::SOFTIRQ_ONE as u32) == 0
+}
+
+/// May not sleep: some depth is counted, or interrupts are masked.
+#[inline]
+pub fn is_atomic() -> bool {
+    preempt_count() != 0 || arch::irq::is_masked()
+}
+
+/// What kind of code is running, for reports.
+pub fn name() -> &'static str {
+    match (in_hardirq(), in_serving_softirq()) {
+        (true, _) => "hardirq",
+        (_, true) => "softirq",
+        _ => "thread",
+    }
+}

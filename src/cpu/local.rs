@@ -1,0 +1,83 @@
+//! The fixed head of each core's per-CPU area: the few words that the hottest paths reach at a constant offset.
+
+use super::percpu::PerCpu;
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+
+/// First object of the per-CPU area, at offset 0. Everything else is declared with `per_cpu!` where it is used.
+///
+/// Each word says who may write it. Words that other cores read are atomics; all accesses from the core itself are relaxed loads and stores,
+/// which is sound because it is the only writer.
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct CoreLocal {
+    /// Entries into irq-off sections that found interrupts masked already. Written by this core with irqs masked.
+    pub irq_extra: AtomicU32,
+    /// What others want of this core although it may have irqs off: bits of `attention`. Set by others, cleared by this core.
+    pub attention: AtomicU32,
+    /// Interrupts taken. Written by this core in hardirq.
+    pub nr_irqs: AtomicU64,
+    /// Set while this core writes a panic report, so that a second panic inside it is known as such. Written by this core.
+    pub in_panic: AtomicBool,
+}
+
+/// Requests in `CoreLocal::attention`.
+pub mod attention {
+    /// Stop for good: another core panics.
+    pub const STOP: u32 = 1 << 0;
+    /// Record registers and a backtrace, then go on.
+    pub const BACKTRACE: u32 = 1 << 1;
+}
+
+impl CoreLocal {
+    const fn new() -> Self {
+        Self {
+            irq_extra: AtomicU32::new(0),
+            attention: AtomicU32::new(0),
+            nr_irqs: AtomicU64::new(0),
+            in_panic: AtomicBool::new(false),
+        }
+    }
+}
+
+#[cfg(target_os = "none")]
+#[unsafe(link_section = ".percpu.head")]
+#[used]
+static HEAD: CoreLocal = CoreLocal::new();
+
+#[cfg(not(target_os = "none"))]
+static HEAD: [CoreLocal; super::NR_CPUS] = [const { CoreLocal::new() }; super::NR_CPUS];
+
+/// The head of the area of the core that runs this.
+///
+/// Context: any; meaningful only while the caller cannot migrate (irqs or preemption off, or in a handler).
+#[cfg(target_os = "none")]
+#[inline(always)]
+pub fn local() -> &'static CoreLocal {
+    // SAFETY: TPIDR_EL1 is set before the first Rust instruction to this core's area, whose first object is a `CoreLocal` (linker script:
+    // `.percpu.head`), copied from the template and never moved. All its fields are atomics, so sharing is sound from any core.
+    unsafe { &*(crate::arch::core_area() as *const CoreLocal) }
+}
+
+/// The head of the area of core `cpu`.
+///
+/// # Panics
+/// If there is no such core.
+#[cfg(target_os = "none")]
+pub fn local_of(cpu: usize) -> &'static CoreLocal {
+    // SAFETY: as in `local`; `core_area_of` checks the number.
+    unsafe { &*(crate::arch::core_area_of(cpu) as *const CoreLocal) }
+}
+
+/// The head of the area of the core that runs this.
+#[cfg(not(target_os = "none"))]
+pub fn local() -> &'static CoreLocal {
+    &HEAD[super::id()]
+}
+
+/// The head of the area of core `cpu`.
+#[cfg(not(target_os = "none"))]
+pub fn local_of(cpu: usize) -> &'static CoreLocal {
+    &HEAD[cpu]
+}
+
+const _: () = assert!(size_of::<CoreLocal>() == 64 && size_of::<PerCpu<u8>>() > 0);

@@ -1,0 +1,66 @@
+//! Preemption off, by count.
+
+use crate::arch::count;
+use core::marker::PhantomData;
+
+/// While it lives, the thread stays on its core and no other thread runs there. Interrupts still do.
+///
+/// Guards nest and drop in any order: they count. `!Send`: it belongs to the thread whose count it raised.
+#[must_use = "preemption is on again as soon as the guard drops"]
+#[derive(Debug)]
+pub struct PreemptGuard {
+    _this_thread: PhantomData<*mut ()>,
+}
+
+impl PreemptGuard {
+    /// Switches preemption off. One instruction.
+    ///
+    /// Context: any.
+    #[inline(always)]
+    #[expect(clippy::new_without_default, reason = "a guard is made on purpose, never by a derived Default")]
+    pub fn new() -> Self {
+        count::enter_preempt_off();
+        Self { _this_thread: PhantomData }
+    }
+}
+
+impl Drop for PreemptGuard {
+    /// Two instructions, unless this was the last section and a reschedule or a softirq waits: then it happens here.
+    #[inline(always)]
+    fn drop(&mut self) {
+        count::leave_preempt_off();
+    }
+}
+
+/// Linux's `preempt_disable`, for pairs that no scope can hold. Prefer the guard.
+#[inline(always)]
+pub fn preempt_disable() {
+    count::enter_preempt_off();
+}
+
+/// Linux's `preempt_enable`: undoes one `preempt_disable` and does the work that waited.
+#[inline(always)]
+pub fn preempt_enable() {
+    debug_assert!(super::context::preempt_depth() > 0, "preempt_enable without preempt_disable");
+    count::leave_preempt_off();
+}
+
+/// As `preempt_enable`, but leaves waiting work to the next occasion: for callers about to schedule anyway.
+#[inline(always)]
+pub fn preempt_enable_no_resched() {
+    debug_assert!(super::context::preempt_depth() > 0, "preempt_enable_no_resched without preempt_disable");
+    count::leave_preempt_off_no_resched();
+}
+
+/// Linux's `get_cpu`: preemption off, and the number of the core on which it went off.
+#[inline]
+pub fn get_cpu() -> usize {
+    preempt_disable();
+    super::id()
+}
+
+/// Linux's `put_cpu`: undoes `get_cpu`.
+#[inline]
+pub fn put_cpu() {
+    preempt_enable();
+}

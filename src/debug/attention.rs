@@ -1,0 +1,122 @@
+//! What others may want of a core whatever it is doing: that it stops, or that it says where it is.
+//!
+//! There is no NMI here. A request is a bit in the target's `CoreLocal::attention`, an SGI for a core that takes interrupts, and an event for
+//! one that sleeps in a spin loop: spinners with irqs off look at the word themselves. A core that does neither cannot be asked, and the
+//! report says so.
+//!
+//! # Memory ordering
+//! A core writes its `Stopped` record, then sets `answered` with release; the asker loads it with acquire and may then read the record and the
+//! core's stack.
+
+use super::backtrace::Start;
+use crate::arch::{self, NR_CPUS};
+use crate::cpu::local::{attention, local, local_of};
+use crate::cpu::{self, task::Task};
+use crate::per_cpu;
+use crate::upcalls;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+
+/// The software-generated interrupt that makes a core look at its attention word.
+pub const SGI: u8 = 2;
+
+/// Where a core was when it answered.
+#[derive(Debug)]
+struct Answer {
+    answered: AtomicBool,
+    pc: AtomicUsize,
+    fp: AtomicUsize,
+    count: AtomicU32,
+    task: AtomicPtr<Task>,
+}
+
+per_cpu! {
+    /// This core's last answer.
+    static ANSWER: Answer = Answer {
+        answered: AtomicBool::new(false),
+        pc: AtomicUsize::new(0),
+        fp: AtomicUsize::new(0),
+        count: AtomicU32::new(0),
+        task: AtomicPtr::new(ptr::null_mut()),
+    };
+}
+
+/// A core's answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Position {
+    /// Where it was; the walk leads through the handler into what it interrupted.
+    pub start: Start,
+    /// Its counts.
+    pub count: u32,
+    /// Its thread.
+    pub task: Option<&'static Task>,
+}
+
+/// Asks the cores in `mask` for `what`: a bit of `cpu::local::attention`.
+///
+/// Context: any, the panic path included.
+pub fn request(mask: u32, what: u32) {
+    for cpu in (0..NR_CPUS).filter(|cpu| mask & (1 << cpu) != 0) {
+        ANSWER.on(cpu).answered.store(false, Ordering::Relaxed);
+        // Release: the cleared answer before the request.
+        local_of(cpu).attention.fetch_or(what, Ordering::Release);
+    }
+    if mask != 0 {
+        upcalls::irqchip_send_sgi(SGI, mask);
+    }
+    arch::sev();
+}
+
+/// The answer of core `cpu`, if it has come.
+pub fn answer_of(cpu: usize) -> Option<Position> {
+    let answer = ANSWER.on(cpu);
+    answer.answered.load(Ordering::Acquire).then(|| Position {
+        start: Start { pc: answer.pc.load(Ordering::Relaxed), lr: 0, fp: answer.fp.load(Ordering::Relaxed) },
+        count: answer.count.load(Ordering::Relaxed),
+        // SAFETY: a task block outlives its thread, and the answer came from that thread's core.
+        task: unsafe { answer.task.load(Ordering::Relaxed).as_ref() },
+    })
+}
+
+/// Waits until all in `mask` have answered, at most `millis`.
+pub fn wait_for_answers(mask: u32, millis: u64) {
+    let deadline = arch::counter::now() + arch::counter::frequency_hz() * millis / 1000;
+    let is_missing = |cpu: &usize| mask & (1 << cpu) != 0 && answer_of(*cpu).is_none();
+    while (0..NR_CPUS).any(|cpu| is_missing(&cpu)) && arch::counter::now() < deadline {
+        arch::relax();
+    }
+}
+
+/// Upcall of cpu, sync, irq: answers what is wanted of this core. Nothing wanted: two instructions and a compare.
+///
+/// Context: any.
+#[unsafe(no_mangle)]
+fn tetra_answer_attention() {
+    // Acquire: pairs with the release in `request`.
+    if local().attention.load(Ordering::Acquire) != 0 {
+        answer();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn answer() {
+    let wanted = local().attention.swap(0, Ordering::Acquire);
+    record_position();
+    if wanted & attention::STOP != 0 {
+        arch::halt();
+    }
+}
+
+/// Records where this core is and marks its answer as given.
+#[inline(never)]
+pub fn record_position() {
+    let (pc, fp) = arch::position();
+    let answer = ANSWER.this();
+    answer.pc.store(pc, Ordering::Relaxed);
+    answer.fp.store(fp, Ordering::Relaxed);
+    answer.count.store(cpu::preempt_count(), Ordering::Relaxed);
+    let task = cpu::task::try_current().map_or(ptr::null_mut(), |task| (&raw const *task).cast_mut());
+    answer.task.store(task, Ordering::Relaxed);
+    answer.answered.store(true, Ordering::Release);
+}

@@ -1,0 +1,83 @@
+//! Faults: the way from an exception frame to a report, or back.
+//!
+//! Three faults have a way back: the semihosting probe (an HLT that may be undefined), a probed access to a device that may be absent
+//! (`probe_read`), and nothing else. All others end the kernel with a report.
+
+use super::address::Whereabouts;
+use super::backtrace::{Start, is_code};
+use super::panic::{self, Cause};
+use super::syndrome::{Class, FaultStatus, Syndrome};
+use crate::arch::exception::{ExceptionFrame, Vector};
+use crate::arch::semihosting;
+use core::fmt;
+
+/// A fault, in words.
+#[derive(Clone, Copy, Debug)]
+pub struct FaultCause<'a> {
+    /// The saved registers.
+    pub frame: &'a ExceptionFrame,
+    /// Where it was taken.
+    pub vector: Vector,
+    /// The stack pointer had left its stack.
+    pub overflow: bool,
+}
+
+impl FaultCause<'_> {
+    fn syndrome(&self) -> Syndrome {
+        Syndrome(self.frame.esr)
+    }
+
+    /// Where a backtrace begins.
+    pub fn start(&self) -> Start {
+        Start { pc: self.frame.elr as usize, lr: self.frame.lr as usize, fp: self.frame.fp as usize }
+    }
+
+    /// What to look at first, where that can be told.
+    fn hint(&self) -> Option<&'static str> {
+        let syndrome = self.syndrome();
+        match (syndrome.class(), syndrome.fault_status()) {
+            _ if self.overflow => Some("too deep a recursion, or too large a local: look for the frames that repeat"),
+            (Class::InstructionAbort, FaultStatus::Permission) => Some("data was executed: a corrupted function pointer or return address"),
+            (Class::InstructionAbort, _) if self.frame.elr < 4096 => Some("a NULL function pointer was called: see the caller below"),
+            (Class::DataAbort, FaultStatus::Permission) if is_code(self.frame.far as usize) => Some("kernel text is read-only"),
+            (Class::DataAbort, FaultStatus::Translation(_)) if self.frame.far < 4096 => Some("a NULL pointer was used: FAR is the offset of the field"),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for FaultCause<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let syndrome = self.syndrome();
+        if self.overflow {
+            write!(f, "stack overflow: sp {:#x} is in {}", self.frame.sp, Whereabouts(self.frame.sp as usize - 1))?;
+        } else if matches!(self.vector, Vector::ThreadSync | Vector::HandlerSync) {
+            write!(f, "{syndrome}")?;
+        } else {
+            write!(f, "{}: {syndrome}", self.vector.name())?;
+        }
+        if !self.overflow && syndrome.has_address() {
+            write!(f, " at {:#x}, {}", self.frame.far, Whereabouts(self.frame.far as usize))?;
+        }
+        match self.hint() {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Upcall of arch: a fault. Returns only if it was mended.
+#[unsafe(no_mangle)]
+fn tetra_handle_fault(frame: &mut ExceptionFrame, vector: Vector) {
+    if let Some(after) = semihosting::skip_probe(frame.elr).or_else(|| crate::arch::probe::skip(frame)) {
+        frame.elr = after;
+        return;
+    }
+    panic::enter(Cause::Fault(FaultCause { frame, vector, overflow: false }));
+}
+
+/// Upcall of arch: a stack pointer left its stack. The frame lies on the overflow stack.
+#[unsafe(no_mangle)]
+fn tetra_handle_stack_overflow(frame: &mut ExceptionFrame, vector: Vector) {
+    panic::enter(Cause::Fault(FaultCause { frame, vector, overflow: true }));
+}

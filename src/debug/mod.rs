@@ -1,0 +1,32 @@
+//! What the kernel says when something went wrong, and how it finds the words.
+//!
+//! | to find | look in |
+//! |---|---|
+//! | what a fault means, in words | [`fault`] |
+//! | what lies at an address | [`address`] |
+//! | who called whom | [`backtrace`] |
+//! | names for addresses | [`symbols`], [`kallsyms`] |
+//! | the report and the end of a kernel | [`panic`], [`report`] |
+//! | faults on purpose | [`provoke`] |
+//! | what a core is asked to do whatever it is doing | [`attention`] |
+//!
+//! Everything here runs in a dying kernel: no lock, no allocation, bounded loops, and every pointer is checked before it is followed.
+
+#[cfg(target_os = "none")]
+pub mod address;
+#[cfg(target_os = "none")]
+pub mod attention;
+#[cfg(target_os = "none")]
+pub mod backtrace;
+#[cfg(target_os = "none")]
+pub mod fault;
+pub mod kallsyms;
+#[cfg(target_os = "none")]
+pub mod panic;
+#[cfg(target_os = "none")]
+pub mod provoke;
+#[cfg(target_os = "none")]
+pub mod report;
+#[cfg(target_os = "none")]
+pub mod symbols;
+pub mod syndrome;

@@ -1,0 +1,158 @@
+//! The end of a kernel: one report, whatever the other cores and the logger are doing.
+//!
+//! No lock, no allocation, bounded waits. The first core to get here owns the report; one that comes meanwhile stops and is shown in it; the
+//! owner coming again means that the report itself failed, and then ever less is tried: first one line, then nothing but the end.
+//!
+//! | nesting on the owner | what is still done |
+//! |---|---|
+//! | 0 | all: log, report, other cores, end |
+//! | 1 | one line with the cause of the second panic, end |
+//! | 2 and more | the emulator ends; a board halts |
+
+use super::attention;
+use super::backtrace::{self, Start};
+use super::fault::FaultCause;
+use super::report;
+use crate::arch::{self, semihosting};
+use crate::cpu;
+use crate::cpu::local::attention::STOP;
+use crate::log;
+use crate::upcalls;
+use core::fmt::{self, Write};
+use core::panic::PanicInfo;
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+/// Exit code that QEMU ends with after a panic.
+pub const EXIT_CODE: u32 = 101;
+/// How long the other cores may take to stop.
+const STOP_MILLIS: u64 = 200;
+const NOBODY: usize = usize::MAX;
+
+/// The core that writes the report.
+static OWNER: AtomicUsize = AtomicUsize::new(NOBODY);
+static NESTING: AtomicUsize = AtomicUsize::new(0);
+/// `panic=`: seconds until reboot; 0: halt.
+static REBOOT_AFTER_S: AtomicU32 = AtomicU32::new(0);
+
+/// Why the kernel ends.
+#[derive(Clone, Copy, Debug)]
+pub enum Cause<'a> {
+    /// `panic!` and what uses it.
+    Rust(&'a PanicInfo<'a>),
+    /// An exception.
+    Fault(FaultCause<'a>),
+}
+
+impl fmt::Display for Cause<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rust(info) => match info.location() {
+                Some(place) => write!(f, "{} at {place}", info.message()),
+                None => write!(f, "{}", info.message()),
+            },
+            Self::Fault(fault) => write!(f, "{fault}"),
+        }
+    }
+}
+
+/// Sets `panic=`: seconds from the report to the reboot; 0 halts.
+pub fn set_reboot_after(seconds: u32) {
+    REBOOT_AFTER_S.store(seconds, Ordering::Relaxed);
+}
+
+/// True once a panic has begun. Context: any.
+pub fn is_panicking() -> bool {
+    OWNER.load(Ordering::Relaxed) != NOBODY
+}
+
+#[cfg(not(test))]
+#[panic_handler]
+fn on_panic(info: &PanicInfo<'_>) -> ! {
+    enter(Cause::Rust(info))
+}
+
+/// Reports `cause` and ends the kernel.
+///
+/// Context: any.
+#[inline(never)]
+pub fn enter(cause: Cause<'_>) -> ! {
+    let here = backtrace::here();
+    arch::irq::mask();
+    let me = cpu::id();
+    match OWNER.compare_exchange(NOBODY, me, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => report_all(&cause, here),
+        Err(owner) if owner != me => {
+            attention::record_position();
+            arch::halt();
+        }
+        Err(_) => report_less(&cause),
+    }
+}
+
+fn report_all(cause: &Cause<'_>, here: Start) -> ! {
+    log::raise_for_panic();
+    log::flush_in_panic();
+    let mut out = log::panic_writer();
+    // A writer that fails has no better place to say so.
+    let _ = write_report(&mut out, cause, here);
+    let _ = write_other_cores(&mut out);
+    end(&mut out);
+}
+
+fn report_less(cause: &Cause<'_>) -> ! {
+    let mut out = log::panic_writer();
+    match NESTING.fetch_add(1, Ordering::Relaxed) {
+        0 => {
+            let _ = writeln!(out, "\npanic while panicking on cpu{}: {cause}", cpu::id());
+            end(&mut out);
+        }
+        _ => {
+            semihosting::exit(EXIT_CODE);
+            arch::halt();
+        }
+    }
+}
+
+fn write_report(out: &mut dyn Write, cause: &Cause<'_>, here: Start) -> fmt::Result {
+    writeln!(out, "\nKernel panic on cpu{}: {cause}", cpu::id())?;
+    report::write_context(out)?;
+    match cause {
+        Cause::Rust(_) => report::write_backtrace(out, here),
+        Cause::Fault(fault) => {
+            report::write_registers(out, fault.frame)?;
+            report::write_backtrace(out, fault.start())
+        }
+    }
+}
+
+fn write_other_cores(out: &mut dyn Write) -> fmt::Result {
+    let others = cpu::online_mask() & !(1 << cpu::id());
+    attention::request(others, STOP);
+    attention::wait_for_answers(others, STOP_MILLIS);
+    for cpu in cpu::online().filter(|cpu| others & (1 << cpu) != 0) {
+        match attention::answer_of(cpu) {
+            Some(position) => {
+                write!(out, "cpu{cpu} was in ")?;
+                match position.task {
+                    Some(task) => write!(out, "{task}")?,
+                    None => out.write_str("no thread")?,
+                }
+                writeln!(out, ", count {:#x}, backtrace:", position.count)?;
+                backtrace::write(out, position.start)?;
+            }
+            None => writeln!(out, "cpu{cpu} did not answer within {STOP_MILLIS} ms: it runs with irqs off, or its stack is gone")?,
+        }
+    }
+    Ok(())
+}
+
+fn end(out: &mut dyn Write) -> ! {
+    let seconds = REBOOT_AFTER_S.load(Ordering::Relaxed);
+    let _ = match (semihosting::is_available(), seconds) {
+        (true, _) => writeln!(out, "end of report; leaving the emulator with code {EXIT_CODE}"),
+        (_, 0) => writeln!(out, "end of report; halted (boot with panic=10 to reboot after 10 s)"),
+        _ => writeln!(out, "end of report; rebooting in {seconds} s"),
+    };
+    semihosting::exit(EXIT_CODE);
+    upcalls::panic_end(seconds)
+}

@@ -1,0 +1,141 @@
+//! Faults on purpose: what `fault` and `panic` do at the prompt, and what the tests of the report provoke.
+//!
+//! Each is the mistake itself, done where a real one would happen, so that the report shows what it would show then.
+
+use crate::arch::layout;
+use crate::{cpu, log};
+use core::fmt;
+use core::hint::black_box;
+
+/// A way to crash.
+#[derive(Clone, Copy, Debug)]
+pub struct Crash {
+    /// What to type.
+    pub name: &'static str,
+    /// What it does.
+    pub help: &'static str,
+    /// Does it.
+    pub run: fn(),
+}
+
+/// All ways, for `fault`.
+pub const CRASHES: [Crash; 12] = [
+    Crash { name: "null-read", help: "reads through a NULL pointer", run: null_read },
+    Crash { name: "null-call", help: "calls a NULL function pointer", run: null_call },
+    Crash { name: "wild-write", help: "writes to 0xdeadbeef", run: wild_write },
+    Crash { name: "text-write", help: "writes to kernel text", run: text_write },
+    Crash { name: "data-exec", help: "executes data", run: data_exec },
+    Crash { name: "undefined", help: "executes an undefined instruction", run: undefined },
+    Crash { name: "no-device", help: "reads a register that no device answers for", run: no_device },
+    Crash { name: "stack", help: "overflows the stack it runs on, by recursion", run: stack },
+    Crash { name: "panic", help: "panics", run: panic },
+    Crash { name: "panic-nested", help: "panics, and again while the report is written", run: panic_nested },
+    Crash { name: "panic-in-log", help: "panics in the middle of a log message", run: panic_in_log },
+    Crash { name: "broken-chain", help: "faults with a frame pointer that leads nowhere", run: broken_chain },
+];
+
+#[inline(never)]
+fn null_read() {
+    let nowhere: *const u32 = black_box(core::ptr::without_provenance(8));
+    // SAFETY: none: this is the mistake. Nothing is mapped at low addresses, so it faults and reads nothing.
+    let value = unsafe { nowhere.read_volatile() };
+    black_box(value);
+}
+
+#[inline(never)]
+fn null_call() {
+    call_address(0);
+}
+
+#[inline(never)]
+fn call_address(address: usize) {
+    let address = black_box(address);
+    // SAFETY: none: this is the mistake. The address is not executable, so the fetch faults.
+    let function: extern "C" fn() = unsafe { core::mem::transmute(address) };
+    function();
+    // Not a tail call: the caller stays in the backtrace.
+    black_box(());
+}
+
+#[inline(never)]
+fn wild_write() {
+    write_to(0xdead_beef);
+}
+
+#[inline(never)]
+fn text_write() {
+    write_to(null_read as *const () as usize);
+}
+
+#[inline(never)]
+fn write_to(address: usize) {
+    let nowhere: *mut u32 = black_box(core::ptr::with_exposed_provenance_mut(address & !3));
+    // SAFETY: none: this is the mistake. The address is unmapped or read-only, so it faults and writes nothing.
+    unsafe { nowhere.write_volatile(0) };
+    black_box(());
+}
+
+#[inline(never)]
+fn data_exec() {
+    static INNOCENT: [u32; 4] = [0xd65f_03c0; 4];
+    call_address(INNOCENT.as_ptr() as usize);
+}
+
+#[inline(never)]
+fn undefined() {
+    crate::arch::undefined_instruction();
+    black_box(());
+}
+
+#[inline(never)]
+fn no_device() {
+    const RNG200_OFFSET: usize = 0x0210_4000;
+    let register: *const u32 = core::ptr::with_exposed_provenance(layout::DEVICE_BASE + RNG200_OFFSET);
+    // SAFETY: the device window is mapped; a read of the random number generator has no effect where it exists.
+    let value = unsafe { register.read_volatile() };
+    crate::pr_info!("fault: a device answered {:#x}: this is a real board", value);
+}
+
+#[inline(never)]
+fn stack() {
+    black_box(recurse(black_box(1)));
+}
+
+#[inline(never)]
+#[expect(unconditional_recursion, reason = "this is the mistake")]
+fn recurse(depth: u64) -> u64 {
+    let frame = black_box([depth; 24]);
+    recurse(black_box(depth + 1)) + frame[3]
+}
+
+#[inline(never)]
+fn panic() {
+    panic!("on purpose, on cpu{}", cpu::id());
+}
+
+/// Its text cannot be written: asking for it panics.
+struct Unprintable;
+
+impl fmt::Display for Unprintable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("half a message, then ")?;
+        panic!("while its text was being written");
+    }
+}
+
+#[inline(never)]
+fn panic_nested() {
+    panic!("{}", Unprintable);
+}
+
+#[inline(never)]
+fn panic_in_log() {
+    log::emit(log::KERN_INFO, "", format_args!("this record is never finished: {}", Unprintable));
+    black_box(());
+}
+
+#[inline(never)]
+fn broken_chain() {
+    crate::arch::fault_with_frame_pointer(0xffff_ffff_8000_0008);
+    black_box(());
+}

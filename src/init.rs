@@ -1,0 +1,109 @@
+//! The boot order, one call a line. `docs/boot.md` tells why each thing stands where it does.
+//!
+//! Core 0 comes here from start.S with MMU and caches on, irqs masked, on its idle stack. Until the console stands, what is logged waits in the rings.
+
+mod audit;
+mod commands;
+mod console;
+pub mod entry;
+mod firmware;
+mod memory;
+mod params;
+mod run;
+mod smp;
+mod tables;
+
+pub use firmware::command_line;
+pub use params::argument;
+pub use smp::entry_level;
+
+use crate::arch::boot::BootInfo;
+use crate::arch::{self, layout, mmu};
+use crate::debug::symbols;
+use crate::platform::{hardware, rpi4};
+use crate::{cpu, irq, log, time, upcalls};
+
+/// Upcall of arch: core 0 has reached Rust.
+#[unsafe(no_mangle)]
+fn tetra_boot_primary(info: BootInfo) -> ! {
+    cpu::task::adopt_idle();
+    smp::set_entry_level(info.entry_el);
+    mmu::set_kernel_end(info.kernel_end);
+    map_devices();
+    log::install_facade();
+
+    firmware::ask_mailbox();
+    console::start_polled();
+    banner();
+    arch::semihosting::probe();
+    load_symbols(info.symtab_len);
+    firmware::read_device_tree(info.firmware_x0);
+    firmware::read_command_line();
+    params::apply_early();
+
+    memory::build_map(&info, params::memory_limit());
+    memory::map_linear(&info);
+    memory::protect_image(&info).expect("start.S maps the image by pages");
+
+    start_interrupts();
+    console::go_interrupt_driven();
+    hardware::start_heartbeat();
+    smp::start_secondaries(params::max_cpus());
+    params::report_unknown();
+    entry::run_init_calls();
+    audit::at_boot();
+    // The image's code begins with an empty stack: boot's frames, with whole memory maps in them, are not coming back.
+    arch::boot::restart_on_idle_stack(upcalls::image_main)
+}
+
+/// Maps the peripherals and makes the drivers that need nothing else.
+fn map_devices() {
+    let range = rpi4::PERIPHERALS;
+    let (phys, len) = (range.start().value(), range.size() as usize);
+    tables::with_mapper(|mapper| mapper.map(layout::DEVICE_BASE, phys, len, mmu::Attributes::Device))
+        .expect("the pool has tables and nothing is mapped yet");
+    // SAFETY: the window is mapped now, and this is the first that anybody hears of these devices.
+    unsafe { hardware::init() };
+}
+
+fn banner() {
+    pr_notice!("Tetra {} on {} cores: {}", env!("CARGO_PKG_VERSION"), arch::NR_CPUS, BUILD);
+    if let Some(board) = firmware::mailbox().board {
+        pr_info!("board: {}", board);
+    }
+}
+
+/// The build's features, for the banner and `version`.
+pub(crate) const BUILD: &str = if cfg!(feature = "debug") { "checks on" } else { "checks off" };
+
+fn load_symbols(len: usize) {
+    match symbols::init(len) {
+        Ok(table) => pr_info!("symbols: {} in {} bytes", table.len(), len),
+        Err(error) => pr_warn!("symbols: none ({}): reports will show bare addresses. tools mkimage appends the table.", error),
+    }
+}
+
+fn start_interrupts() {
+    let gic = hardware::gic();
+    gic.init_distributor();
+    gic.init_cpu();
+    if let Err(error) = irq::request(hardware::TICK_LINE.number(), "tick", time::on_tick, 0) {
+        pr_err!("tick: {:?}: time will stand still", error);
+    }
+    smp::start_own_interrupts();
+    cpu::set_online();
+    arch::irq::unmask_serror();
+    arch::irq::unmask();
+}
+
+/// The shipped kernel's own code: runs `run=` if the boot arguments have it, else serves the prompt for ever.
+///
+/// Context: thread, core 0.
+pub fn serve_shell() -> ! {
+    let shell = run::shell();
+    if let Some(script) = argument().string("run") {
+        run::script_then_power_off(shell, script);
+    }
+    shell.run()
+}
+

@@ -1,0 +1,101 @@
+//! `dmesg`, and `log`: what was said, and how much of it the console shows.
+
+use crate::log::{self, Level, Printer, Query, Reader, Step, Style};
+use crate::shell::{self, CommandError, Context, Options};
+use core::time::Duration;
+
+shell::command! {
+    name: "dmesg",
+    usage: "dmesg [-f] [-c] [-l LEVEL] [TEXT]",
+    help: "the kernel's log",
+    details: "-f goes on with what is said later, until Ctrl-C. -c clears: later calls begin here.\n-l shows LEVEL (name or number) and graver. TEXT: only messages that contain it.",
+    run: dmesg,
+}
+
+shell::command! {
+    name: "log",
+    usage: "log [LEVEL]",
+    help: "which messages the console shows; sets it",
+    details: "A message is shown if its number is below LEVEL: `log 8` shows all, `log 4` errors and graver. `log emerg` to `log debug`\nshow that level too. `log say TEXT` logs TEXT.",
+    run: log,
+}
+
+fn level(text: &str) -> Option<Level> {
+    Level::parse(text).or_else(|| Level::ALL.into_iter().find(|level| text == level.name()))
+}
+
+fn dmesg(ctx: &mut Context<'_>, args: &[&str]) -> Result<(), CommandError> {
+    let (mut follow, mut clear, mut query) = (false, false, Query::new());
+    let mut options = Options::new(args, "l");
+    while let Some((letter, value)) = options.next_option()? {
+        match letter {
+            'f' => follow = true,
+            'c' => clear = true,
+            'l' => query = query.up_to(level(value).ok_or(CommandError::Usage)?),
+            _ => return Err(CommandError::Usage),
+        }
+    }
+    match *options.operands() {
+        [] => {}
+        [text] => query = query.with_text(text),
+        _ => return Err(CommandError::Usage),
+    }
+
+    show(ctx, &query, follow)?;
+    if clear {
+        log::clear();
+    }
+    Ok(())
+}
+
+fn show(ctx: &mut Context<'_>, query: &Query<'_>, follow: bool) -> Result<(), CommandError> {
+    const POLL: Duration = Duration::from_millis(100);
+    let mut reader = Reader::from_oldest();
+    loop {
+        match query.advance(&mut reader) {
+            Step::Record(record) => print(ctx, Printer::of_record(record, Style::Plain), &reader)?,
+            Step::Lost(lost) => print(ctx, Printer::of_lost(lost), &reader)?,
+            Step::Waiting | Step::End if follow => ctx.pause(POLL)?,
+            Step::Waiting | Step::End => return Ok(()),
+        }
+    }
+}
+
+fn print(ctx: &mut Context<'_>, printer: Printer, reader: &Reader) -> Result<(), CommandError> {
+    let mut result = Ok(());
+    printer.print(reader, |bytes| {
+        for chunk in bytes.utf8_chunks() {
+            if result.is_ok() {
+                result = ctx.out.write_str(chunk.valid());
+            }
+        }
+    });
+    Ok(result?)
+}
+
+fn log(ctx: &mut Context<'_>, args: &[&str]) -> Result<(), CommandError> {
+    match *args {
+        [] => {
+            writeln!(ctx.out, "console shows messages below level {}:", log::console_loglevel())?;
+            for level in Level::ALL {
+                let mark = if log::is_shown(level) { "shown" } else { "kept" };
+                writeln!(ctx.out, "  {} {:8} {mark}", level.number(), level.name())?;
+            }
+            Ok(())
+        }
+        ["say", text] => {
+            crate::pr_notice!("{}", text);
+            Ok(())
+        }
+        [text] => {
+            let threshold = match text.parse::<u8>() {
+                Ok(number @ 0..=8) => number,
+                _ => level(text).ok_or(CommandError::Usage)?.number() + 1,
+            };
+            let before = log::set_console_loglevel(threshold);
+            writeln!(ctx.out, "console loglevel: {threshold} (was {before})")?;
+            Ok(())
+        }
+        _ => Err(CommandError::Usage),
+    }
+}

@@ -1,0 +1,153 @@
+//! What the firmware says: by the mailbox and by the device tree, read once into plain facts.
+//!
+//! The tree is mapped read-only where x0 points, if that is memory and the magic is there; nothing else of x0 is believed.
+
+use super::tables;
+use crate::arch::{layout, mmu};
+use crate::drivers::mailbox::{Clock, MailboxError, MemoryRange};
+use crate::mm::addr::PhysAddr;
+use crate::mm::phys_range::PhysRange;
+use crate::platform::board::BoardRevision;
+use crate::platform::device_tree::{self, DeviceTreeFacts};
+use crate::platform::{hardware, rpi4};
+use crate::sync::SpinLock;
+use spin::Once;
+
+const TREE_WINDOW: usize = layout::DEVICE_BASE + layout::DEVICE_SIZE / 2;
+const BLOCK: u64 = 2 << 20;
+/// Two blocks hold the largest tree that is believed, wherever it begins.
+const WINDOW_BLOCKS: u64 = 2;
+const _: () = assert!(device_tree::MAX_SIZE as u64 <= BLOCK);
+
+/// What the mailbox answered at boot; `None` where it did not.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MailboxFacts {
+    /// Model and memory size.
+    pub board: Option<BoardRevision>,
+    /// Serial number.
+    pub serial: Option<u64>,
+    /// When the firmware was built, as a Unix time.
+    pub firmware: Option<u32>,
+    /// The first GiB's part that is the ARM's.
+    pub arm_memory: Option<PhysRange>,
+    /// The VideoCore's part.
+    pub videocore_memory: Option<PhysRange>,
+    /// The PL011's clock.
+    pub uart_clock_hz: Option<u32>,
+}
+
+static MAILBOX: Once<MailboxFacts> = Once::new();
+static TREE: Once<Tree> = Once::new();
+static COMMAND_LINE: Once<&'static str> = Once::new();
+/// Holds the mailbox's command line, when the tree has none.
+static COMMAND_LINE_BYTES: SpinLock<[u8; 1024]> = SpinLock::new([0; 1024]);
+
+struct Tree {
+    facts: DeviceTreeFacts<'static>,
+    blob: PhysRange,
+}
+
+/// What the mailbox answered. Context: any, after `ask_mailbox`.
+pub fn mailbox() -> &'static MailboxFacts {
+    MAILBOX.call_once(MailboxFacts::default)
+}
+
+/// The device tree's facts; empty ones if there is none. Context: any, after `read_device_tree`.
+pub fn device_tree() -> &'static DeviceTreeFacts<'static> {
+    &tree().facts
+}
+
+/// Where the device tree lies; empty if there is none.
+pub fn device_tree_blob() -> PhysRange {
+    tree().blob
+}
+
+/// The boot arguments. Context: any, after `read_command_line`.
+pub fn command_line() -> &'static str {
+    COMMAND_LINE.get().copied().unwrap_or("")
+}
+
+fn tree() -> &'static Tree {
+    TREE.call_once(|| Tree { facts: DeviceTreeFacts::default(), blob: PhysRange::default() })
+}
+
+/// Asks the mailbox everything that boot needs. Unanswered questions are logged and left open.
+pub fn ask_mailbox() {
+    let Some(mailbox) = hardware::mailbox() else {
+        pr_warn!("mailbox: its buffer lies beyond the first GiB, where the VideoCore cannot reach it");
+        return;
+    };
+    let mut mailbox = mailbox.lock();
+    let facts = MailboxFacts {
+        board: answer("board revision", mailbox.board_revision()),
+        serial: answer("serial number", mailbox.board_serial()),
+        firmware: answer("firmware revision", mailbox.firmware_revision()),
+        arm_memory: answer("ARM memory", mailbox.arm_memory()).and_then(range),
+        videocore_memory: answer("VideoCore memory", mailbox.vc_memory()).and_then(range),
+        uart_clock_hz: answer("UART clock", mailbox.clock_rate_hz(Clock::Uart)),
+    };
+    MAILBOX.call_once(|| facts);
+}
+
+fn answer<T>(what: &str, result: Result<T, MailboxError>) -> Option<T> {
+    result.inspect_err(|error| pr_warn!("mailbox: no {}: {}", what, error)).ok()
+}
+
+fn range(memory: MemoryRange) -> Option<PhysRange> {
+    PhysRange::from_size(u64::from(memory.base), u64::from(memory.size_bytes))
+}
+
+/// Reads the tree that `x0` points to, if one is there.
+pub fn read_device_tree(x0: u64) {
+    match find(x0) {
+        Ok(blob) => {
+            let facts = device_tree::parse(blob);
+            for warning in facts.warnings.iter() {
+                pr_warn!("device tree: {}", warning);
+            }
+            let blob = PhysRange::from_size(x0, facts.size_bytes as u64).unwrap_or_default();
+            TREE.call_once(|| Tree { facts, blob });
+        }
+        Err(why) => pr_warn!("no device tree at x0 = {:#x}: {}. Going on with what the mailbox says.", x0, why),
+    }
+}
+
+fn find(x0: u64) -> Result<&'static [u8], &'static str> {
+    let memory = mailbox().arm_memory.unwrap_or(PhysRange::new(PhysAddr::new(0), rpi4::DEFAULT_VIDEOCORE.start()));
+    let header = PhysRange::from_size(x0, device_tree::HEADER_SIZE as u64).unwrap_or_default();
+    if x0 == 0 || header.is_empty() || !memory.contains_range(header) {
+        return Err("that is no memory");
+    }
+    if x0 % 8 != 0 {
+        return Err("that is no multiple of 8");
+    }
+
+    let start = x0 & !(BLOCK - 1);
+    let len = (WINDOW_BLOCKS * BLOCK) as usize;
+    tables::with_mapper(|mapper| mapper.map(TREE_WINDOW, start, len, mmu::Attributes::ReadOnly)).map_err(|_| "it could not be mapped")?;
+    let address = TREE_WINDOW + (x0 - start) as usize;
+    // SAFETY: mapped just now, for ever, and a multiple of 8; nothing writes there: the tree's pages are reserved before memory is given out.
+    let words = unsafe { *(address as *const [u32; 2]) };
+    let size = device_tree::total_size(words).map_err(|_| "the magic number d00dfeed is not there, or the size is implausible")?;
+    if !PhysRange::from_size(x0, size as u64).is_some_and(|blob| memory.contains_range(blob)) {
+        return Err("it reaches beyond memory");
+    }
+    // SAFETY: as above; `size` is at most one block, so it ends within the window.
+    Ok(unsafe { core::slice::from_raw_parts(address as *const u8, size) })
+}
+
+/// Finds the boot arguments: the tree's, else the mailbox's.
+pub fn read_command_line() {
+    let text = device_tree().bootargs.filter(|text| !text.is_empty()).or_else(command_line_of_mailbox);
+    COMMAND_LINE.call_once(|| text.unwrap_or(""));
+    pr_info!("boot arguments: {}", command_line());
+}
+
+fn command_line_of_mailbox() -> Option<&'static str> {
+    let mut mailbox = hardware::mailbox()?.lock();
+    let mut bytes = COMMAND_LINE_BYTES.lock();
+    let len = mailbox.command_line(&mut *bytes).ok()?;
+    // SAFETY: the bytes are a static that is written here, once, before anything reads them, and never again.
+    let bytes: &'static [u8] = unsafe { core::slice::from_raw_parts(bytes.as_ptr(), len) };
+    core::str::from_utf8(bytes).ok().map(|text| text.trim_end_matches('\0'))
+}

@@ -1,0 +1,93 @@
+//! From the firmware's facts to a linear map of RAM, and the last permissions of the image.
+
+use super::{firmware, tables};
+use crate::arch::boot::BootInfo;
+use crate::arch::mmu::{Attributes, MapError};
+use crate::arch::{self, layout};
+use crate::mm::addr::{LINEAR_BASE, PAGE_SIZE, PhysAddr};
+use crate::mm::memblock::{Memblock, RegionFlags};
+use crate::mm::phys_range::PhysRange;
+use crate::platform::memory_map::{self, MapReport, MemorySources};
+use crate::platform::rpi4;
+use crate::sync::SpinLock;
+use spin::Once;
+
+/// The map of physical memory. Lock order: outermost of mm; boot and the shell's views only.
+pub static MEMBLOCK: SpinLock<Memblock> = SpinLock::new(Memblock::new());
+static REPORT: Once<MapReport> = Once::new();
+
+/// How the map was found. Context: any, after `build_map`.
+pub fn report() -> Option<&'static MapReport> {
+    REPORT.get()
+}
+
+/// Physical memory that holds the image, its symbol table and its first page tables.
+pub fn kernel_range(info: &BootInfo) -> PhysRange {
+    PhysRange::new(PhysAddr::new(layout::LOAD_ADDRESS as u64), PhysAddr::new(info.kernel_end))
+}
+
+/// Builds the map from device tree, board revision and mailbox; `limit` is `mem=`.
+pub fn build_map(info: &BootInfo, limit: Option<u64>) {
+    let mailbox = firmware::mailbox();
+    let tree = firmware::device_tree();
+    let sources = MemorySources {
+        device_tree: tree.is_present().then_some(tree),
+        board: mailbox.board.or(tree.board_revision),
+        arm: mailbox.arm_memory,
+        videocore: mailbox.videocore_memory,
+        kernel: kernel_range(info),
+        device_tree_blob: firmware::device_tree_blob(),
+        limit,
+    };
+    let mut map = MEMBLOCK.lock();
+    let report = memory_map::build(&sources, &mut map);
+    for note in report.notes() {
+        pr_warn!("memory: {}", note);
+    }
+    pr_info!("memory: {} MiB, {} MiB free, from {}", map.memory_bytes() >> 20, map.free_bytes() >> 20, report.source);
+    REPORT.call_once(|| report);
+}
+
+/// Maps all RAM in the linear map, but page 0, where a stray physical address would most likely point, and the image, which has a mapping of its
+/// own: a writable alias of its text would undo W^X.
+pub fn map_linear(info: &BootInfo) {
+    let holes = [rpi4::FIRMWARE_PAGE, kernel_range(info).pages_around()];
+    let map = MEMBLOCK.lock();
+    for region in map.memory().iter().filter(|region| !region.flags.contains(RegionFlags::NOMAP)) {
+        let mut start = region.range.start();
+        for hole in holes {
+            let hole = hole.intersect(region.range);
+            if !hole.is_empty() {
+                map_piece(PhysRange::new(start, hole.start()));
+                start = hole.end();
+            }
+        }
+        map_piece(PhysRange::new(start, region.range.end()));
+    }
+}
+
+fn map_piece(range: PhysRange) {
+    let range = range.pages_inside();
+    if range.is_empty() {
+        return;
+    }
+    let (phys, len) = (range.start().value(), range.size() as usize);
+    let result = tables::with_mapper(|mapper| mapper.map(LINEAR_BASE + phys as usize, phys, len, Attributes::Data));
+    if let Err(error) = result {
+        pr_err!("memory: {:?} is not in the linear map: {:?}", range, error);
+    }
+}
+
+/// Takes the guard pages away and makes the symbol table read-only: from here on W^X holds everywhere and an overflow faults.
+///
+/// # Errors
+/// `MapError` if the image is not mapped by pages, which start.S does.
+pub fn protect_image(info: &BootInfo) -> Result<(), MapError> {
+    tables::with_mapper(|mapper| {
+        for guard in (0..arch::NR_CPUS).flat_map(layout::guard_pages) {
+            mapper.unmap(guard, layout::GUARD_SIZE)?;
+        }
+        let table_len = info.symtab_len.next_multiple_of(PAGE_SIZE);
+        mapper.protect(layout::image_end(), table_len, Attributes::ReadOnly)
+    })
+}

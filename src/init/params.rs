@@ -1,0 +1,81 @@
+//! Boot arguments: what is known, and what a wrong one says.
+
+use super::firmware;
+use crate::arch::NR_CPUS;
+use crate::debug::panic;
+use crate::util::cmdline::{CommandLine, PARAMS, Param, ValueError};
+use crate::log;
+
+macro_rules! params {
+    ($($name:ident: $key:literal = $value:literal, $help:literal;)*) => {$(
+        #[linkme::distributed_slice(PARAMS)]
+        static $name: Param = Param { name: $key, value: $value, help: $help };
+    )*};
+}
+
+params! {
+    LOGLEVEL: "loglevel" = "0..8", "the console shows messages below this level";
+    QUIET: "quiet" = "", "the console shows errors and worse";
+    DEBUG: "debug" = "", "the console shows everything";
+    IGNORE_LOGLEVEL: "ignore_loglevel" = "", "the console shows everything, whatever is set later";
+    MAXCPUS: "maxcpus" = "1..4", "how many cores are brought up";
+    MEM: "mem" = "SIZE", "use no memory above this size, such as 512M";
+    PANIC: "panic" = "SECONDS", "reboot this long after a panic; 0 halts";
+    RUN: "run" = "\"COMMANDS\"", "run these shell commands, then power off with their status";
+}
+
+/// The boot arguments. Context: any, after they were read.
+pub fn argument() -> CommandLine<'static> {
+    CommandLine::new(firmware::command_line())
+}
+
+/// Applies what concerns log and panic.
+pub fn apply_early() {
+    for argument in argument().iter() {
+        let word = argument.key;
+        match argument.value {
+            None => {
+                log::set_by_argument(word);
+            }
+            Some(_) if argument.is("loglevel") => {
+                if let Some(level) = number("loglevel") {
+                    log::set_console_loglevel(level.min(u64::from(u8::MAX)) as u8);
+                }
+            }
+            Some(_) => {}
+        }
+    }
+    if let Some(seconds) = number("panic") {
+        panic::set_reboot_after(seconds.min(u64::from(u32::MAX)) as u32);
+    }
+}
+
+/// `mem=`.
+pub fn memory_limit() -> Option<u64> {
+    number("mem")
+}
+
+/// `maxcpus=`, all cores if it is not given.
+pub fn max_cpus() -> usize {
+    match number("maxcpus") {
+        None => NR_CPUS,
+        Some(count @ 1..=4) => count as usize,
+        Some(count) => {
+            pr_warn!("maxcpus={}: there are 1 to {} cores; using {}", count, NR_CPUS, NR_CPUS);
+            NR_CPUS
+        }
+    }
+}
+
+/// A number given as `name=`, warned about if it is none.
+fn number(name: &str) -> Option<u64> {
+    let report = |error: &ValueError| pr_warn!("boot argument {}: {}; ignored. `params` lists what is known.", name, error);
+    argument().number(name).inspect_err(report).ok().flatten()
+}
+
+/// Names the arguments that nothing here knows: a typing error, or meant for another kernel.
+pub fn report_unknown() {
+    for unknown in argument().unknown(&PARAMS) {
+        pr_warn!("boot argument {} is not known; `params` lists what is.", unknown.key);
+    }
+}

@@ -1,0 +1,155 @@
+//! Bringing up the other cores.
+//!
+//! A core waits in the firmware's spin table (or in start.S's pen, when nobody held it) with its caches off, polling a 64-bit word. It is given the
+//! entry's physical address: written, cleaned to the point of coherency so that it can be seen at all, and announced by SEV. Everything
+//! else that it reads before its own MMU is on, text and `boot_page_tables`, was in memory before: the loader put it there, or start.S wrote it with
+//! caches off.
+//!
+//! A core that does not come is named, with what it was given; the kernel runs on without it.
+
+use super::tables;
+use crate::arch::{self, NR_CPUS, boot, cache, layout, mmu};
+use crate::cpu;
+use crate::platform::{hardware, rpi4};
+use crate::irq;
+use crate::per_cpu;
+use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+
+/// How long a core may take from release to being online.
+const TIMEOUT_MS: u64 = 1000;
+/// Where the page of a release address is mapped for the moment of writing: nothing else of physical page 0 is ever reachable.
+const SPIN_TABLE_WINDOW: usize = layout::DEVICE_BASE + layout::DEVICE_SIZE * 3 / 4;
+
+/// Exception level at which each core entered; 0: not yet.
+static ENTRY_LEVEL: [AtomicU8; NR_CPUS] = [const { AtomicU8::new(0) }; NR_CPUS];
+
+/// The exception level at which core `cpu` was entered, if it was.
+pub fn entry_level(cpu: usize) -> Option<u8> {
+    ENTRY_LEVEL.get(cpu).map(|level| level.load(Ordering::Relaxed)).filter(|level| *level != 0)
+}
+
+/// Notes the level at which this core entered.
+pub fn set_entry_level(level: u8) {
+    ENTRY_LEVEL[cpu::id()].store(level, Ordering::Relaxed);
+}
+
+/// Releases the cores 1 to `max_cpus - 1`, one after the other, and waits for each.
+///
+/// Context: boot, core 0, irqs on.
+pub fn start_secondaries(max_cpus: usize) {
+    for target in 1..max_cpus.min(NR_CPUS) {
+        let address = release_address(target);
+        release(target, address);
+        if wait_until_online(target) {
+            pr_info!("cpu{}: online, entered at EL{}", target, entry_level(target).unwrap_or(0));
+        } else {
+            pr_err!(
+                "cpu{} did not come up within {} ms of being given {:#x} at {:#x}: is that its cpu-release-addr?",
+                target,
+                TIMEOUT_MS,
+                boot::secondary_entry_phys(),
+                address
+            );
+        }
+    }
+}
+
+/// Where core `target` polls: what the device tree says, else the Pi's spin table.
+fn release_address(target: usize) -> u64 {
+    let tree = super::firmware::device_tree();
+    let in_tree = tree.cpus.iter().find(|facts| facts.mpidr as usize & 0xff == target).and_then(|facts| facts.release_address);
+    in_tree.unwrap_or(rpi4::SPIN_TABLE[target])
+}
+
+fn release(target: usize, address: u64) {
+    let entry = boot::secondary_entry_phys();
+    let pen = boot::pen_word(target);
+    pen.store(entry, Ordering::Relaxed);
+    cache::clean_to_poc(&raw const *pen as usize, size_of::<u64>());
+
+    let page = address & !(mmu::PAGE_SIZE as u64 - 1);
+    let mapped = tables::with_mapper(|mapper| mapper.map(SPIN_TABLE_WINDOW, page, mmu::PAGE_SIZE, mmu::Attributes::Data));
+    if let Err(error) = mapped {
+        pr_err!("cpu{}: its release address {:#x} cannot be mapped: {:?}", target, address, error);
+        return;
+    }
+    let word = SPIN_TABLE_WINDOW + (address - page) as usize;
+    // SAFETY: the page is mapped for this core alone and the word is a multiple of 8 (checked by the device tree's reader, or the constant);
+    // the waiting core reads it as one 64-bit word.
+    let cell = unsafe { &*(word as *const AtomicU64) };
+    cell.store(entry, Ordering::Relaxed);
+    cache::clean_invalidate_to_poc(word, size_of::<u64>());
+    arch::sev();
+    tables::with_mapper(|mapper| mapper.unmap(SPIN_TABLE_WINDOW, mmu::PAGE_SIZE)).expect("it was mapped just now");
+}
+
+fn wait_until_online(target: usize) -> bool {
+    let deadline = arch::counter::now() + arch::counter::frequency_hz() * TIMEOUT_MS / 1000;
+    while !cpu::is_online(target) {
+        if arch::counter::now() > deadline {
+            return false;
+        }
+        arch::relax();
+    }
+    true
+}
+
+/// Upcall of arch: another core has reached Rust: link address, caches on, on its idle stack, irqs masked.
+#[unsafe(no_mangle)]
+fn tetra_boot_secondary(_cpu: usize, entry_el: u8) -> ! {
+    cpu::task::adopt_idle();
+    set_entry_level(entry_el);
+    hardware::gic().init_cpu();
+    start_own_interrupts();
+    cpu::set_online();
+    arch::irq::unmask_serror();
+    arch::irq::unmask();
+    idle()
+}
+
+/// The tick of this core. Context: boot, irqs masked, after its interrupt interface is set up.
+pub fn start_own_interrupts() {
+    hardware::start_tick();
+    if cpu::id() != 0 {
+        irq::lines::enable_on_this_cpu(hardware::TICK_LINE.number()).expect("core 0 requested the tick first");
+    }
+}
+
+per_cpu! {
+    /// A call that waits for this core's idle thread; 0: none.
+    static IDLE_CALL: AtomicUsize = AtomicUsize::new(0);
+}
+
+/// Has the idle thread of core `cpu` call `function`, in thread context. Does not wait. False if the core is not idle for such a call: offline, the
+/// caller's own, or busy with an earlier one.
+pub fn call_in_idle_thread(cpu: usize, function: fn()) -> bool {
+    if !cpu::is_online(cpu) || cpu == cpu::id() || cpu == 0 {
+        return false;
+    }
+    // Release: what the caller prepared is visible to the function; pairs with the acquire in `idle`.
+    let sent = IDLE_CALL.on(cpu).compare_exchange(0, function as usize, Ordering::Release, Ordering::Relaxed).is_ok();
+    irq::ipi::send(irq::ipi::Sgi::Reschedule, 1 << cpu);
+    sent
+}
+
+/// What a core does when it has nothing to do: it sleeps until an interrupt, and looks whether that brought it a call.
+pub fn idle() -> ! {
+    loop {
+        let call = IDLE_CALL.this().swap(0, Ordering::Acquire);
+        if call != 0 {
+            // SAFETY: only `call_in_idle_thread` stores there, and only `fn()`s.
+            let call: fn() = unsafe { core::mem::transmute(call) };
+            call();
+        }
+        sleep_until_interrupt();
+    }
+}
+
+/// Sleeps unless a call waits. With irqs masked none can slip in between the look and the WFI, which wakes for a masked interrupt as well.
+fn sleep_until_interrupt() {
+    let _irqs_off = cpu::IrqGuard::new();
+    debug_assert!(cpu::irq_guard::extra_depth() == 0, "an irq guard was leaked: idle found {} extra", cpu::irq_guard::extra_depth());
+    if IDLE_CALL.this().load(Ordering::Relaxed) == 0 {
+        arch::wfi();
+    }
+}

@@ -1,0 +1,198 @@
+//! Calls between cores, by software-generated interrupts.
+//!
+//! A caller pushes a call, which lives on its own stack, on the target's list and sends an SGI; the target takes the whole list and runs it, oldest
+//! first. Push-only and take-all: no ABA. The caller waits, so the call and what it borrows outlive it.
+//!
+//! # Memory ordering
+//! The push is a release compare-exchange and the take an acquire exchange: the target sees the call's fields. `done` is stored with release by
+//! the target and loaded with acquire by the waiter, who sees everything that the function did. The SGI itself orders nothing; the controller's
+//! driver puts a DSB before it (ARM IHI 0048B 4.3.15 leaves that to software).
+
+use crate::arch::exception::ExceptionFrame;
+use crate::arch;
+use crate::cpu::{self, NR_CPUS, PreemptGuard};
+use crate::per_cpu;
+use crate::upcalls;
+use crate::util::errno::Errno;
+use core::marker::PhantomData;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+/// What the kernel's SGIs mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Sgi {
+    /// Look at the count word's work mark on the way out.
+    Reschedule = 0,
+    /// Run the calls on this core's list.
+    Call = 1,
+    /// Look at `CoreLocal::attention`: stop, or give a backtrace.
+    Attention = crate::debug::attention::SGI,
+}
+
+/// Names of the SGIs in use, for `irq`.
+pub const NAMES: [(u8, &str); 3] = [(0, "reschedule"), (1, "call function"), (2, "attention (stop, backtrace)")];
+
+/// The target is not a running core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuOffline(pub usize);
+
+impl From<CpuOffline> for Errno {
+    fn from(_: CpuOffline) -> Self {
+        Errno::ENODEV
+    }
+}
+
+struct Call<'a> {
+    next: AtomicPtr<Call<'static>>,
+    run: &'a (dyn Fn() + Sync),
+    done: AtomicBool,
+    _pinned: PhantomData<core::marker::PhantomPinned>,
+}
+
+impl<'a> Call<'a> {
+    fn new(run: &'a (dyn Fn() + Sync)) -> Self {
+        Self { next: AtomicPtr::new(ptr::null_mut()), run, done: AtomicBool::new(false), _pinned: PhantomData }
+    }
+}
+
+per_cpu! {
+    /// Calls that wait for this core, newest first.
+    static CALLS: AtomicPtr<Call<'static>> = AtomicPtr::new(ptr::null_mut());
+}
+
+/// Runs `f` on core `cpu`, in hardirq context with irqs masked, and waits until it has returned. On the caller's own core `f` runs in place,
+/// irqs masked.
+///
+/// Context: thread or softirq, irqs on: two cores that wait for each other with irqs off would wait for ever.
+///
+/// # Errors
+/// `CpuOffline` if the core does not run the kernel.
+///
+/// # Panics
+/// If irqs are off.
+#[track_caller]
+pub fn call_on(cpu: usize, f: impl Fn() + Sync) -> Result<(), CpuOffline> {
+    let _pinned = PreemptGuard::new();
+    let mask = 1u32.checked_shl(cpu as u32).ok_or(CpuOffline(cpu))?;
+    call_mask(mask, &f).map_err(|_| CpuOffline(cpu))
+}
+
+/// Runs `f` on every core that runs the kernel, the caller's included. Rules as for `call_on`.
+#[track_caller]
+pub fn call_on_all(f: impl Fn() + Sync) {
+    let _pinned = PreemptGuard::new();
+    call_mask(cpu::online_mask(), &f).expect("the cores of the online mask are online");
+}
+
+/// Runs `f` on every core that runs the kernel but the caller's. Rules as for `call_on`.
+#[track_caller]
+pub fn call_on_others(f: impl Fn() + Sync) {
+    let _pinned = PreemptGuard::new();
+    call_mask(cpu::online_mask() & !(1 << cpu::id()), &f).expect("the cores of the online mask are online");
+}
+
+/// Runs `f` in a hardirq of this core: it interrupts itself. For tests of what is different there. Rules as for `call_on`.
+#[track_caller]
+pub fn interrupt_self(f: impl Fn() + Sync) {
+    let _pinned = PreemptGuard::new();
+    assert!(!arch::irq::is_masked(), "an interrupt of this core cannot come while irqs are off");
+    let call = Call::new(&f);
+    push(cpu::id(), &call);
+    send(Sgi::Call, 1 << cpu::id());
+    wait_for(&call);
+}
+
+#[track_caller]
+fn call_mask(mask: u32, f: &(dyn Fn() + Sync)) -> Result<(), ()> {
+    assert!(
+        !arch::irq::is_masked() && !cpu::in_hardirq(),
+        "call to another core with irqs off: two such callers deadlock; make the call before masking, or defer it"
+    );
+    if mask & !cpu::online_mask() != 0 {
+        return Err(());
+    }
+
+    let here = cpu::id();
+    let calls: [Call<'_>; NR_CPUS] = core::array::from_fn(|_| Call::new(f));
+    let remote = mask & !(1 << here);
+    for cpu in cores(remote) {
+        push(cpu, &calls[cpu]);
+    }
+    if remote != 0 {
+        send(Sgi::Call, remote);
+    }
+    if mask & (1 << here) != 0 {
+        let _irqs_off = cpu::IrqGuard::new();
+        f();
+    }
+    for cpu in cores(remote) {
+        wait_for(&calls[cpu]);
+    }
+    Ok(())
+}
+
+fn wait_for(call: &Call<'_>) {
+    // Acquire: pairs with the release in `run_calls`.
+    while !call.done.load(Ordering::Acquire) {
+        upcalls::answer_attention();
+        arch::relax();
+    }
+}
+
+fn cores(mask: u32) -> impl Iterator<Item = usize> {
+    (0..NR_CPUS).filter(move |cpu| mask & (1 << cpu) != 0)
+}
+
+fn push(cpu: usize, call: &Call<'_>) {
+    let list = CALLS.on(cpu);
+    let call = (&raw const *call).cast_mut().cast::<Call<'static>>();
+    let mut head = list.load(Ordering::Relaxed);
+    loop {
+        // SAFETY: the caller waits for `done` before it lets the call go, whatever its borrow's name for that time is.
+        unsafe { &*call }.next.store(head, Ordering::Relaxed);
+        match list.compare_exchange_weak(head, call, Ordering::Release, Ordering::Relaxed) {
+            Ok(_) => return,
+            Err(now) => head = now,
+        }
+    }
+}
+
+/// Runs what others asked of this core. Context: hardirq.
+fn run_calls() {
+    let mut newest = CALLS.this().swap(ptr::null_mut(), Ordering::Acquire);
+    let mut oldest = ptr::null_mut();
+    while !newest.is_null() {
+        // SAFETY: a call stays alive until `done` is set, below.
+        let call = unsafe { &*newest };
+        let next = call.next.load(Ordering::Relaxed);
+        call.next.store(oldest, Ordering::Relaxed);
+        oldest = newest;
+        newest = next;
+    }
+    while !oldest.is_null() {
+        // SAFETY: as above; `next` is read before `done` lets the caller's stack frame go.
+        let call = unsafe { &*oldest };
+        oldest = call.next.load(Ordering::Relaxed);
+        (call.run)();
+        call.done.store(true, Ordering::Release);
+    }
+}
+
+/// Sends an SGI whose meaning is all it carries. Context: any.
+pub fn send(sgi: Sgi, targets: u32) {
+    if targets != 0 {
+        upcalls::irqchip_send_sgi(sgi as u8, targets);
+    }
+}
+
+/// Handles a software-generated interrupt. False if it means nothing here.
+pub(super) fn handle(sgi: u8, _frame: &mut ExceptionFrame) -> bool {
+    match sgi {
+        0 => (),
+        1 => run_calls(),
+        2 => upcalls::answer_attention(),
+        _ => return false,
+    }
+    true
+}

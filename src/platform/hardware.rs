@@ -1,0 +1,176 @@
+//! The machine's devices as the kernel holds them: one static for each driver, and the answers to what lower layers ask of the board.
+//!
+//! Made once, by `init`, on core 0 before anything asks; `spin::Once` hands them out afterwards without a lock. Each has the lock that its
+//! driver's doc asks for. What the panic path needs (a port, a LED, a reset) is made from the address on the spot: no lock, no state.
+
+use super::rpi4::{self, Device};
+use crate::arch::{counter, layout};
+use crate::drivers::act_led::{ActLed, BlinkCode, Heartbeat, PanicLed};
+use crate::drivers::arch_timer::{ArchTimer, Tick, VirtualTimer};
+use crate::drivers::gicv2::{CpuMask, Gicv2, IntId, RawIar, SgiId, SgiTarget};
+use crate::drivers::gpio::Gpio;
+use crate::drivers::mailbox::{Mailbox, PropertyBuffer};
+use crate::drivers::watchdog::Watchdog;
+use crate::sync::{IrqSpinLock, SpinLock};
+use crate::{arch, cpu, per_cpu, time};
+use spin::Once;
+
+static GIC: Once<Gicv2> = Once::new();
+static GPIO: Once<Gpio> = Once::new();
+static LED: Once<IrqSpinLock<Led>> = Once::new();
+/// Lock order: thread context only; innermost.
+static MAILBOX: Once<SpinLock<Mailbox>> = Once::new();
+static WATCHDOG: Once<SpinLock<Watchdog>> = Once::new();
+static MAILBOX_BUFFER: PropertyBuffer = PropertyBuffer::new();
+
+struct Led {
+    pin: ActLed<'static>,
+    beat: Heartbeat,
+    ticks_left: u32,
+}
+
+/// Virtual address of a device's registers, in the window that `init` maps before anything here is used.
+pub fn window(device: &Device) -> usize {
+    layout::DEVICE_BASE + (device.base - rpi4::PERIPHERALS.start().value()) as usize
+}
+
+/// Makes the drivers that need nothing but their registers. Once, by `init`.
+///
+/// # Safety
+/// The device window is mapped, and nobody else drives these devices.
+pub unsafe fn init() {
+    // SAFETY: the caller's promise; `call_once` makes this the only one.
+    GIC.call_once(|| unsafe { Gicv2::new(window(&rpi4::GICD), window(&rpi4::GICC)) });
+    // SAFETY: likewise.
+    GPIO.call_once(|| unsafe { Gpio::new(window(&rpi4::GPIO)) });
+    // SAFETY: likewise.
+    WATCHDOG.call_once(|| SpinLock::new(unsafe { Watchdog::new(window(&rpi4::PM)) }));
+    let buffer_phys = (&raw const MAILBOX_BUFFER as usize - layout::IMAGE_OFFSET) as u64;
+    // SAFETY: likewise; the buffer is given to this mailbox alone and lies in the image, mapped cacheable at this physical address.
+    if let Ok(mailbox) = unsafe { Mailbox::new(window(&rpi4::MAILBOX), &MAILBOX_BUFFER, buffer_phys) } {
+        MAILBOX.call_once(|| SpinLock::new(mailbox));
+    }
+}
+
+/// The interrupt controller. Context: any, after `init`.
+#[inline]
+pub fn gic() -> &'static Gicv2 {
+    GIC.get().expect("init makes the drivers first")
+}
+
+/// The GPIO block. Context: any, after `init`.
+pub fn gpio() -> &'static Gpio {
+    GPIO.get().expect("init makes the drivers first")
+}
+
+/// The mailbox, if its buffer lies where the VideoCore can reach it.
+pub fn mailbox() -> Option<&'static SpinLock<Mailbox>> {
+    MAILBOX.get()
+}
+
+/// The watchdog. Context: any, after `init`.
+pub fn watchdog() -> &'static SpinLock<Watchdog> {
+    WATCHDOG.get().expect("init makes the drivers first")
+}
+
+/// Takes the LED for the heartbeat; false if someone has its pin.
+pub fn start_heartbeat() -> bool {
+    let Ok(pin) = ActLed::claim(gpio()) else { return false };
+    LED.call_once(|| IrqSpinLock::new(Led { pin, beat: Heartbeat::new(), ticks_left: 0 }));
+    true
+}
+
+/// Boots the machine anew. Does not return where the watchdog works; else halts.
+///
+/// Context: any.
+pub fn reboot() -> ! {
+    // SAFETY: made for this reboot alone; the driver's doc allows a second value for it.
+    unsafe { Watchdog::new(window(&rpi4::PM)) }.reboot();
+    arch::halt();
+}
+
+/// Switches the machine off, as far as a Pi can: the firmware halts. An emulator ends with `code`.
+///
+/// Context: any.
+pub fn power_off(code: u32) -> ! {
+    arch::semihosting::exit(code);
+    // SAFETY: made for this reset alone, as in `reboot`.
+    unsafe { Watchdog::new(window(&rpi4::PM)) }.power_off();
+    arch::halt();
+}
+
+per_cpu! {
+    /// When this core ticks next. Used in its own timer interrupt and, before that is on, by `start_tick`.
+    static NEXT_TICK: IrqSpinLock<Option<Tick>> = IrqSpinLock::new(None);
+}
+
+/// Starts this core's tick. Once for each core, irqs masked.
+pub fn start_tick() {
+    let timer = ArchTimer::<VirtualTimer>::new();
+    timer.init();
+    let tick = Tick::new(counter::now(), counter::frequency_hz(), time::HZ);
+    timer.set_deadline(tick.deadline());
+    *NEXT_TICK.this().lock() = Some(tick);
+}
+
+/// The line of the tick.
+pub const TICK_LINE: IntId = ArchTimer::<VirtualTimer>::INTID;
+
+#[unsafe(no_mangle)]
+fn tetra_timer_next_tick() -> u64 {
+    let mut next = NEXT_TICK.this().lock();
+    let Some(tick) = next.as_mut() else { return 0 };
+    let ended = tick.advance(counter::now());
+    ArchTimer::<VirtualTimer>::new().set_deadline(tick.deadline());
+    ended
+}
+
+#[unsafe(no_mangle)]
+fn tetra_board_tick() {
+    let Some(led) = LED.get() else { return };
+    let mut led = led.lock();
+    if led.ticks_left == 0 {
+        let phase = led.beat.step();
+        led.pin.show(phase);
+        led.ticks_left = (phase.duration_ms * time::HZ as u32 / 1000).max(1);
+    }
+    led.ticks_left -= 1;
+}
+
+#[unsafe(no_mangle)]
+fn tetra_panic_end(reboot_after_s: u32) -> ! {
+    // SAFETY: the window is mapped since before the first thing that could panic with a report; sharing is this type's purpose.
+    let led = unsafe { PanicLed::new(window(&rpi4::GPIO)) };
+    let deadline = counter::now() + u64::from(reboot_after_s) * counter::frequency_hz();
+    while reboot_after_s == 0 || counter::now() < deadline {
+        led.blink(BlinkCode::Panic, || reboot_after_s == 0 || counter::now() < deadline);
+    }
+    reboot()
+}
+
+#[unsafe(no_mangle)]
+fn tetra_irqchip_acknowledge() -> u32 {
+    gic().acknowledge().raw()
+}
+
+#[unsafe(no_mangle)]
+fn tetra_irqchip_end(raw: u32) {
+    gic().end(RawIar::from_raw(raw));
+}
+
+#[unsafe(no_mangle)]
+fn tetra_irqchip_send_sgi(sgi: u8, targets: u32) {
+    if let Some(gic) = GIC.get() {
+        gic.send_sgi(SgiId::new(sgi), SgiTarget::Mask(CpuMask::from_bits(targets as u8)));
+    }
+}
+
+#[unsafe(no_mangle)]
+fn tetra_irqchip_set_enabled(line: u16, enabled: bool) -> bool {
+    IntId::new(line).is_some_and(|line| if enabled { gic().enable(line).is_ok() } else { gic().disable(line).is_ok() })
+}
+
+/// Names a core for lines that only one can take.
+pub fn route_to(line: IntId, cpu: usize) -> bool {
+    cpu < cpu::NR_CPUS && gic().set_targets(line, CpuMask::one(cpu)).is_ok()
+}

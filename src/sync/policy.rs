@@ -1,0 +1,85 @@
+//! Context policies: what is switched off on this core while a lock is held.
+//!
+//! A lock's type names the least that its data needs; a call may ask for more (`lock_irqsave` on a preempt-off lock), never for less: the
+//! `AtLeast` bounds leave those calls out. Everything is counted (`cpu::preempt`, `cpu::irq_guard`), so guards drop in any order.
+
+use crate::arch::count;
+use crate::cpu::irq_guard;
+
+/// A section of this core: `enter` before the lock is taken, `leave` after it is released, on the same core and thread.
+///
+/// # Safety
+/// `enter` must keep the caller on its core until the matching `leave`, and pairs must nest and overlap in any order.
+pub unsafe trait Policy {
+    /// Name, for reports.
+    const NAME: &'static str;
+    /// Begins the section.
+    fn enter();
+    /// Ends the section and does what waited for its end.
+    fn leave();
+}
+
+/// Preemption off: for data that only threads touch.
+#[derive(Debug)]
+pub enum PreemptDisabled {}
+
+/// Preemption and bottom halves off: for data that softirqs or tasklets touch too.
+#[derive(Debug)]
+pub enum BottomHalfDisabled {}
+
+/// Interrupts off: for data that a hardirq touches too. Implies the other two, since nothing preempts or runs bottom halves with irqs off.
+#[derive(Debug)]
+pub enum LocalIrqDisabled {}
+
+// SAFETY: a raised count keeps the thread on its core; counts overlap in any order.
+unsafe impl Policy for PreemptDisabled {
+    const NAME: &'static str = "preemption off";
+
+    #[inline(always)]
+    fn enter() {
+        count::enter_preempt_off();
+    }
+
+    #[inline(always)]
+    fn leave() {
+        count::leave_preempt_off();
+    }
+}
+
+// SAFETY: as for `PreemptDisabled`: the scheduler looks at the whole count.
+unsafe impl Policy for BottomHalfDisabled {
+    const NAME: &'static str = "bottom halves off";
+
+    #[inline(always)]
+    fn enter() {
+        count::enter_bh_off();
+    }
+
+    #[inline(always)]
+    fn leave() {
+        count::leave_bh_off();
+    }
+}
+
+// SAFETY: with irqs masked nothing else runs on the core; `irq_guard` lets sections overlap in any order.
+unsafe impl Policy for LocalIrqDisabled {
+    const NAME: &'static str = "irqs off";
+
+    #[inline(always)]
+    fn enter() {
+        irq_guard::enter();
+    }
+
+    #[inline(always)]
+    fn leave() {
+        irq_guard::leave();
+    }
+}
+
+/// `Self` switches off at least what `G` does.
+pub trait AtLeast<G: Policy>: Policy {}
+
+impl<G: Policy> AtLeast<G> for G {}
+impl AtLeast<PreemptDisabled> for BottomHalfDisabled {}
+impl AtLeast<PreemptDisabled> for LocalIrqDisabled {}
+impl AtLeast<BottomHalfDisabled> for LocalIrqDisabled {}

@@ -1,0 +1,84 @@
+//! Every call from a lower layer to a higher one, declared once.
+//!
+//! A module calls its own layer or those below (`lib.rs` lists them; a host test enforces it). Where the low must reach the high it calls a
+//! function declared here and defined above with `#[unsafe(no_mangle)]`; the linker joins them. Host tests and loom supply their own.
+//!
+//! The declarations are `safe`: each definition is a safe Rust function of exactly this signature, which the comment beside it names.
+
+use crate::arch;
+
+#[cfg(target_os = "none")]
+use arch::boot::BootInfo;
+#[cfg(target_os = "none")]
+use arch::exception::{ExceptionFrame, Vector};
+
+#[cfg(target_os = "none")]
+macro_rules! upcalls {
+    ($($(#[$doc:meta])* fn $name:ident = $symbol:ident($($arg:ident: $type:ty),*) $(-> $ret:ty)?;)*) => {
+        unsafe extern "Rust" {
+            $(safe fn $symbol($($arg: $type),*) $(-> $ret)?;)*
+        }
+        $($(#[$doc])* #[inline] pub fn $name($($arg: $type),*) $(-> $ret)? { $symbol($($arg),*) })*
+    };
+}
+
+#[cfg(target_os = "none")]
+upcalls! {
+    /// arch::boot -> init: core 0 has reached Rust.
+    fn boot_primary = tetra_boot_primary(info: BootInfo) -> !;
+    /// arch::boot -> init::smp: another core has reached Rust.
+    fn boot_secondary = tetra_boot_secondary(cpu: usize, entry_el: u8) -> !;
+    /// arch::exception -> irq::dispatch: an interrupt was taken; hardirq is counted, irqs are masked.
+    fn handle_irq = tetra_handle_irq(frame: &mut ExceptionFrame);
+    /// arch::exception -> irq::exit: the count is 0 and something waits. True: switch the thread out.
+    fn irq_exit_work = tetra_irq_exit_work() -> bool;
+    /// arch::exception -> irq::exit: on the thread's stack, irqs masked: switch it out.
+    fn preempt_from_irq = tetra_preempt_from_irq();
+    /// arch::count -> irq::exit: a thread left its last section while something waits.
+    fn count_zero_work = tetra_count_zero_work();
+    /// arch::exception -> debug::fault: a synchronous exception, SError, or a vector that must never be taken.
+    fn handle_fault = tetra_handle_fault(frame: &mut ExceptionFrame, vector: Vector);
+    /// arch::exception -> debug::fault: a stack pointer left its stack.
+    fn handle_stack_overflow = tetra_handle_stack_overflow(frame: &mut ExceptionFrame, vector: Vector);
+    /// cpu, sync -> debug::attention: a core that spins with irqs off looks here whether a panic or a backtrace is wanted of it.
+    fn answer_attention = tetra_answer_attention();
+    /// log -> drivers: new records may be drained to the consoles.
+    fn console_kick = tetra_console_kick();
+    /// irq, debug -> platform: takes the highest pending interrupt; low ten bits: INTID, 1020 and above: none.
+    fn irqchip_acknowledge = tetra_irqchip_acknowledge() -> u32;
+    /// irq -> platform: ends what `irqchip_acknowledge` gave.
+    fn irqchip_end = tetra_irqchip_end(raw: u32);
+    /// irq, debug -> platform: a software-generated interrupt to the cores in `targets`; what was written before is visible to them.
+    fn irqchip_send_sgi = tetra_irqchip_send_sgi(sgi: u8, targets: u32);
+    /// irq -> platform: lets a line through, or not. False if the controller has no such line.
+    fn irqchip_set_enabled = tetra_irqchip_set_enabled(line: u16, enabled: bool) -> bool;
+    /// time -> platform: arms this core's next tick; gives the ticks that have ended since the last call.
+    fn timer_next_tick = tetra_timer_next_tick() -> u64;
+    /// time -> platform: core 0 has ticked: what the board shows of it (the LED).
+    fn board_tick = tetra_board_tick();
+    /// debug -> platform: what the board does after a panic's report: blink the code, then reboot after `reboot_after_s` seconds; 0: never.
+    fn panic_end = tetra_panic_end(reboot_after_s: u32) -> !;
+    /// init -> the image: its own code, on core 0, when everything runs. Defined by `tetra::entry!`.
+    fn image_main = tetra_image_main() -> !;
+    /// any -> debug::report: misuse of an API that was survived: one WARN-like block with a backtrace.
+    fn bug_report = tetra_bug_report(what: core::fmt::Arguments<'_>, place: &'static core::panic::Location<'static>);
+}
+
+#[cfg(not(target_os = "none"))]
+mod host {
+    /// Host: nobody else asks for attention.
+    pub fn answer_attention() {}
+    /// Host: nothing drains.
+    pub fn console_kick() {}
+    /// Host: no deferred work.
+    pub fn count_zero_work() {}
+    /// Host: misuse fails the test that did it.
+    pub fn bug_report(what: core::fmt::Arguments<'_>, place: &'static core::panic::Location<'static>) {
+        panic!("{what} at {place}");
+    }
+}
+#[cfg(not(target_os = "none"))]
+pub use host::*;
+
+#[cfg(not(target_os = "none"))]
+use arch as _;

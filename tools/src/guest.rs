@@ -1,0 +1,172 @@
+//! One run of a guest without a person: its console as text, how it ended, and a report if it hung.
+
+use std::io::{Read, Write};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use crate::defmt_log::Decoder;
+use crate::elf::Symbols;
+use crate::hang;
+use crate::kernel::Log;
+use crate::machine::Machine;
+use crate::qmp::Qmp;
+
+/// How long a guest may go on.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Without a byte on the console.
+    pub silence: Duration,
+    /// In all.
+    pub wall: Duration,
+}
+
+impl Default for Limits {
+    /// Generous: four guest cores share two host cores, perhaps with other work.
+    fn default() -> Self {
+        Self { silence: Duration::from_secs(30), wall: Duration::from_secs(180) }
+    }
+}
+
+/// How a guest ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// QEMU exited with this status: the guest's, by semihosting.
+    Exit(i32),
+    /// The guest reset the machine.
+    Reset,
+    /// A limit passed; the text says which, and what the cores were doing.
+    Hang(String),
+    /// QEMU itself died.
+    Crash(String),
+}
+
+/// What a run left.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub console: String,
+    pub end: End,
+    pub duration: Duration,
+}
+
+/// Runs `machine` to its end or to a limit, typing `input` on its console.
+///
+/// `watch` sees each piece of console text as it arrives.
+pub fn run(machine: &Machine, limits: Limits, input: &[u8], mut watch: impl FnMut(&str)) -> Result<Outcome> {
+    let folder = tempfile::Builder::new().prefix("tetra-").tempdir()?;
+    let socket = folder.path().join("qmp");
+    let started = Instant::now();
+    let mut child = machine
+        .command()
+        .args(["-no-reboot", "-monitor", "none", "-serial", "stdio", "-qmp"])
+        .arg(format!("unix:{},server=on,wait=off", socket.display()))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cannot start QEMU")?;
+    let output = pieces(child.stdout.take().context("QEMU has no output")?);
+    let errors = pieces(child.stderr.take().context("QEMU has no error output")?);
+    let typist = typist(child.stdin.take().context("QEMU has no input")?);
+    typist.send(input.to_vec()).ok();
+    let qmp = Qmp::connect(&socket);
+
+    let mut text_of = decoder(machine)?;
+    let mut console = String::new();
+    let mut last_sign = Instant::now();
+    let passed_limit = loop {
+        let patience = limits.silence.saturating_sub(last_sign.elapsed());
+        let patience = patience.min(limits.wall.saturating_sub(started.elapsed()));
+        match output.recv_timeout(patience) {
+            Ok(bytes) => {
+                last_sign = Instant::now();
+                let text = text_of(&bytes);
+                console.push_str(&text);
+                watch(&text);
+            }
+            Err(RecvTimeoutError::Disconnected) => break None,
+            Err(RecvTimeoutError::Timeout) if started.elapsed() >= limits.wall => break Some("still running after"),
+            Err(RecvTimeoutError::Timeout) if last_sign.elapsed() >= limits.silence => break Some("silent since"),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    };
+
+    let end = match passed_limit {
+        Some(limit) => {
+            let shown = if limit.starts_with("still") { limits.wall } else { last_sign.elapsed() };
+            let head = format!("{limit} {:.0} s", shown.as_secs_f64());
+            let report = qmp.and_then(|mut qmp| {
+                let report = hang::describe(&mut qmp, &Symbols::read(&machine.kernel.elf)?);
+                qmp.execute("quit", json!({})).ok();
+                report
+            });
+            End::Hang(match report {
+                Ok(report) => format!("{head}\n{report}"),
+                Err(error) => format!("{head}; its cores cannot be read: {error:#}"),
+            })
+        }
+        None => ended(&mut child, qmp.ok().and_then(Qmp::shutdown_reason), &errors)?,
+    };
+    // After `quit` it goes by itself; killing what is gone does no harm.
+    child.kill().ok();
+    child.wait()?;
+    Ok(Outcome { console, end, duration: started.elapsed() })
+}
+
+/// Makes text of what comes from the console.
+fn decoder(machine: &Machine) -> Result<Box<dyn FnMut(&[u8]) -> String>> {
+    Ok(match machine.log {
+        Log::Text => Box::new(|bytes| String::from_utf8_lossy(bytes).into_owned()),
+        Log::Defmt => {
+            let mut decoder = Decoder::new(&std::fs::read(&machine.kernel.elf)?)?;
+            Box::new(move |bytes| {
+                let mut text = Vec::new();
+                decoder.feed(bytes, &mut text).expect("memory takes all that is written");
+                String::from_utf8_lossy(&text).into_owned()
+            })
+        }
+    })
+}
+
+fn ended(child: &mut Child, reason: Option<String>, errors: &Receiver<Vec<u8>>) -> Result<End> {
+    let status = child.wait()?;
+    let words: Vec<u8> = errors.iter().flatten().collect();
+    let words = String::from_utf8_lossy(&words).trim().to_owned();
+    Ok(match (status.code(), reason.as_deref()) {
+        (Some(0), Some("guest-reset")) => End::Reset,
+        (Some(code), Some(_)) => End::Exit(code),
+        // Semihosting's exit ends QEMU without a word on the socket; so does an error in its arguments, but on stderr.
+        (Some(code), None) if !words.contains("qemu-system-aarch64:") => End::Exit(code),
+        _ => End::Crash(format!("QEMU ended with {status}: {words}")),
+    })
+}
+
+/// Reads a stream in a thread of its own; the channel closes at its end.
+fn pieces(mut stream: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = stream.read(&mut buffer) {
+            if sender.send(buffer[..length].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// Writes to a stream in a thread of its own: a guest that does not read must not stop its watcher.
+fn typist(mut stream: impl Write + Send + 'static) -> std::sync::mpsc::Sender<Vec<u8>> {
+    let (sender, receiver) = channel::<Vec<u8>>();
+    std::thread::spawn(move || {
+        for bytes in receiver {
+            if stream.write_all(&bytes).and_then(|()| stream.flush()).is_err() {
+                break;
+            }
+        }
+    });
+    sender
+}

@@ -1,0 +1,46 @@
+//! The host side of Tetra, one program with a subcommand for each job.
+//!
+//! The Makefile is the face of it; what a target does is in the module of the same name here.
+
+mod console_noise;
+mod defmt_log;
+mod dtb;
+mod elf;
+mod flash;
+mod guest;
+mod hang;
+#[expect(dead_code, reason = "the kernel reads a table in more ways than the tools need")]
+#[path = "../../src/debug/kallsyms.rs"]
+mod kallsyms;
+mod kernel;
+mod machine;
+mod mkimage;
+mod qemu;
+mod qmp;
+mod sdcard;
+mod soak;
+mod symbolize;
+mod symtab;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+fn main() -> anyhow::Result<ExitCode> {
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
+    if args.is_empty() {
+        anyhow::bail!("no subcommand");
+    }
+    let command = args.remove(0);
+    match command.as_str() {
+        "build" => kernel::main(&args),
+        "qemu" => qemu::main(),
+        "test" => test::main(),
+        "soak" => soak::main(),
+        "mkimage" => mkimage::main(&args),
+        "sdcard" => sdcard::main(&args),
+        "flash" => flash::main(&args),
+        "symbolize" => symbolize::main(&args),
+        other => anyhow::bail!("unknown subcommand `{other}`"),
+    }
+}

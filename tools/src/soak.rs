@@ -1,0 +1,131 @@
+//! `make soak`: many boots in a row, each of which must bring up four cores, in the ways a machine can start.
+//!
+//! Plainly, with both host cores kept busy, with QEMU's cores in lockstep (`-icount`), with the device tree of
+//! Debian's kernel package, and with none.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::dtb::DeviceTree;
+use crate::guest;
+use crate::kernel::{self, Kernel, Log};
+use crate::machine::Machine;
+use crate::test::case::{Case, tail};
+use crate::test::report::{Report, Verdict};
+use crate::workspace::{number, target};
+use crate::console_noise;
+
+/// Group of its cases in reports.
+pub const GROUP: &str = "soak";
+/// Boots that `make soak` does unless N= says otherwise; `make test` does a tenth.
+const BOOTS: u64 = 100;
+/// Host threads that compute while a guest boots under load.
+const LOAD_THREADS: usize = 4;
+/// Bytes of noise for the console.
+const NOISE_BYTES: usize = 10 << 20;
+
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Plain,
+    UnderLoad,
+    Icount,
+    DebianTree,
+    NoTree,
+}
+
+impl Way {
+    const ALL: [Self; 5] = [Self::Plain, Self::UnderLoad, Self::Icount, Self::DebianTree, Self::NoTree];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::UnderLoad => "under_load",
+            Self::Icount => "icount",
+            Self::DebianTree => "debian_tree",
+            Self::NoTree => "no_tree",
+        }
+    }
+}
+
+/// `tetra-tools soak`.
+pub fn main() -> Result<ExitCode> {
+    let boots = number("N")?.unwrap_or(BOOTS);
+    let kernel = kernel::build("tetra", Some("kernel8"), &kernel::features(&["checks"], Log::Text), "soak")?.remove(0);
+    let report = Report::new(None);
+    run(&kernel, boots, &report);
+    console_noise::run(&kernel, NOISE_BYTES, &report);
+    Ok(report.close())
+}
+
+/// The short form for `make test`.
+pub fn test(kernel: &Kernel, report: &Report) {
+    run(kernel, BOOTS / 10, report);
+}
+
+/// Shares `boots` boots out among the ways; each way is one case.
+fn run(kernel: &Kernel, boots: u64, report: &Report) {
+    let ways: Vec<Way> = Way::ALL.into_iter().filter(|way| report.selects(GROUP, way.name())).collect();
+    for (number, &way) in ways.iter().enumerate() {
+        let count = (boots + number as u64) / Way::ALL.len() as u64;
+        let started = Instant::now();
+        let verdict = boot_often(kernel, way, count.max(1));
+        let verdict = verdict.unwrap_or_else(|error| Verdict::Failed(format!("{error:#}")));
+        report.add(GROUP, way.name(), Some(started.elapsed()), verdict);
+    }
+}
+
+fn boot_often(kernel: &Kernel, way: Way, count: u64) -> Result<Verdict> {
+    let mut machine = Machine::new(kernel.clone(), Log::Text)?;
+    match way {
+        Way::Plain | Way::UnderLoad => {}
+        Way::Icount => machine.qemu_args.extend(["-icount", "shift=0,sleep=off"].map(str::to_owned)),
+        Way::NoTree => machine.device_tree = DeviceTree::None,
+        Way::DebianTree => match debian_tree() {
+            Some(path) => machine.device_tree = DeviceTree::File(path),
+            None => return Ok(Verdict::Missing("the device tree of Debian's kernel (`make image` fetches it)".to_owned())),
+        },
+    }
+    let mut case = Case::new(way.name());
+    case.set("run cpus")?;
+    case.set(r"expect ^\s*(cpu)?0\b.*online(.*\n)*?\s*(cpu)?1\b.*online(.*\n)*?\s*(cpu)?2\b.*online(.*\n)*?\s*(cpu)?3\b.*online")?;
+    case.set("reject WARN.*core|BUG")?;
+    case.prepare(&mut machine)?;
+
+    let boots = || -> Result<Verdict> {
+        for number in 1..=count {
+            let outcome = guest::run(&machine, case.limits(), &[], |_| ())?;
+            if let Err(why) = case.judge(&outcome) {
+                return Ok(Verdict::Failed(format!("boot {number} of {count}: {why}\n{}", tail(&outcome.console))));
+            }
+        }
+        Ok(Verdict::Passed)
+    };
+    if matches!(way, Way::UnderLoad) { under_load(boots) } else { boots() }
+}
+
+/// Runs `work` while other threads keep the host busy.
+fn under_load<T>(work: impl FnOnce() -> T) -> T {
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..LOAD_THREADS {
+            scope.spawn(|| {
+                while !is_done.load(Ordering::Relaxed) {
+                    std::hint::black_box((0..10_000_u64).sum::<u64>());
+                }
+            });
+        }
+        let result = work();
+        is_done.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
+/// The Pi's own device tree, if the SD card's firmware files have been fetched.
+fn debian_tree() -> Option<PathBuf> {
+    let path = target().join("firmware/bcm2711-rpi-4-b.dtb");
+    path.exists().then_some(path)
+}

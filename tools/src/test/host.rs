@@ -1,0 +1,131 @@
+//! Host tests: the unit tests of the kernel's pure code and of the tools, each with a line and a time of its own.
+//!
+//! cargo builds them; the runner starts them itself, because only then can it ask for times and end one that hangs.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use regex::Regex;
+
+use super::report::{Report, Verdict};
+use crate::{kernel, workspace};
+
+/// What is built and run: a group's name and cargo's arguments.
+const GROUPS: [(&str, &[&str]); 2] = [
+    ("host", &["-p", "tetra", "--lib", "--features", "tetra/checks"]),
+    ("tools", &["-p", "tetra-tools", "--bins"]),
+];
+
+/// Builds and runs all host tests that the report selects.
+pub fn run(report: &Report) -> Result<()> {
+    for (group, arguments) in GROUPS {
+        let mut command = cargo_test();
+        command.args(["--no-run", "--message-format=json-render-diagnostics"]).args(arguments);
+        let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
+        if !output.status.success() {
+            report.add(group, "(build)", None, Verdict::Failed("it does not build".to_owned()));
+            continue;
+        }
+        for (_, binary) in kernel::executables(&output.stdout) {
+            run_binary(group, &binary, report)?;
+        }
+    }
+    run_doc_tests(report)
+}
+
+/// `cargo test` with a build folder of its own: kernel builds set RUSTC_BOOTSTRAP, and sharing would rebuild both.
+fn cargo_test() -> Command {
+    let mut command = workspace::cargo();
+    command.arg("test").env("CARGO_TARGET_DIR", workspace::target().join("host"));
+    command
+}
+
+fn run_binary(group: &str, binary: &Path, report: &Report) -> Result<()> {
+    let names = list(binary)?;
+    let selected: Vec<&String> = names.iter().filter(|name| report.selects(group, name)).collect();
+    if selected.is_empty() {
+        return Ok(());
+    }
+    let mut command = Command::new(binary);
+    // The folder that cargo itself would start it in.
+    let package = if group == "tools" { workspace::root().join("tools") } else { workspace::root() };
+    command.current_dir(package).env("RUSTC_BOOTSTRAP", "1").args(["-Zunstable-options", "--report-time"]);
+    if selected.len() < names.len() {
+        command.arg("--exact").args(&selected);
+    }
+    let output = command.stdin(Stdio::null()).output().context("cannot start a test")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let seen = add_results(group, &text, report);
+    for name in selected.iter().filter(|name| !seen.contains_key(name.as_str())) {
+        let why = format!("no result; the test program ended with {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+        report.add(group, name, None, Verdict::Failed(why));
+    }
+    Ok(())
+}
+
+fn list(binary: &Path) -> Result<Vec<String>> {
+    let output = Command::new(binary).args(["--list", "--format", "terse"]).output().context("cannot start a test")?;
+    ensure!(output.status.success(), "{} does not list its tests", binary.display());
+    let text = String::from_utf8_lossy(&output.stdout);
+    Ok(text.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
+}
+
+/// The examples in the documentation.
+fn run_doc_tests(report: &Report) -> Result<()> {
+    const GROUP: &str = "doc";
+    if !report.selects(GROUP, "") {
+        return Ok(());
+    }
+    let output = cargo_test().args(["-p", "tetra", "--doc"]).stdin(Stdio::null()).output().context("cannot start cargo")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let seen = add_results(GROUP, &text, report);
+    if !output.status.success() && !seen.values().any(|passed| !passed) {
+        report.add(GROUP, "(build)", None, Verdict::Failed(String::from_utf8_lossy(&output.stderr).into_owned()));
+    }
+    Ok(())
+}
+
+/// Reads the lines of Rust's test harness; returns which tests had a result, and whether they passed.
+fn add_results(group: &str, text: &str, report: &Report) -> HashMap<String, bool> {
+    static RESULT: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^test (.+?)(?: - should panic)? \.\.\. (ok|FAILED|ignored)(?:, (.*?))?(?: <([\d.]+)s>)?$").expect("a fixed pattern")
+    });
+    let mut seen = HashMap::new();
+    for line in text.lines() {
+        let Some(found) = RESULT.captures(line) else { continue };
+        let name = found[1].to_owned();
+        let duration = found.get(4).and_then(|time| time.as_str().parse().ok()).map(Duration::from_secs_f64);
+        let verdict = match &found[2] {
+            "ok" => Verdict::Passed,
+            "ignored" => Verdict::Skipped(found.get(3).map_or("ignored", |reason| reason.as_str()).to_owned()),
+            _ => Verdict::Failed(output_of(&name, text)),
+        };
+        seen.insert(name.clone(), !matches!(verdict, Verdict::Failed(_)));
+        report.add(group, &name, duration, verdict);
+    }
+    seen
+}
+
+/// What a failed test printed; the harness shows it in a part of its own.
+fn output_of(name: &str, text: &str) -> String {
+    let head = format!("---- {name} stdout ----");
+    let part = text.split_once(&head).map_or("", |(_, rest)| rest);
+    let end = ["\n---- ", "\nfailures:\n"].iter().filter_map(|mark| part.find(mark)).min().unwrap_or(part.len());
+    part[..end].trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_output_of_a_failure_is_found() {
+        let text = "failures:\n\n---- a::b stdout ----\nleft 1\n\n---- c stdout ----\nother\n\nfailures:\n    a::b\n";
+        assert_eq!(output_of("a::b", text), "left 1");
+        assert_eq!(output_of("c", text), "other");
+    }
+}

@@ -1,0 +1,200 @@
+//! The tests as written in `tests/litmus/*.litmus`: which function is which thread, what must never be seen, what must.
+//!
+//! ```text
+//! test SB+{op}                    a name; {op} takes each word of `for`
+//! for op in xchg cmpxchg          makes one test a word
+//! group xchg                      tests of one thing, whose order they check together (mutants.rs); the word of `for` if none
+//! u32 x=0 y=0 lock[2]             locations with their type; initial value 0 if none, or another location's name: its address
+//! P0 sb_{op} x y                  thread 0 runs this function on these arguments
+//! P1 sb_{op} y x                  ... its result is called P1 below; `core_area=a` as the last argument makes TPIDR_EL1 the address of `a`
+//! discard report                  a call of a function of this name ends a run (see translate.rs)
+//! never P0=0 P1=0                 an outcome that the docs forbid
+//! sometimes P0=1 P1=0             an outcome that must be there, or the test shows nothing
+//! twin dmb ish -> drop            a weakened copy, in all threads or in one (`twin P0 ...`), in which a `never` must be seen
+//! ```
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// Names and values that together make an outcome: `P0`, a thread's result, or a location.
+pub type Condition = Vec<(String, String)>;
+
+/// A change that breaks a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Twin {
+    /// The thread that is changed; all if none.
+    pub thread: Option<usize>,
+    /// Instructions that begin so.
+    pub from: String,
+    /// What they begin with instead; nothing if they are dropped.
+    pub to: Option<String>,
+}
+
+/// A location of a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    pub kind: &'static str,
+    pub name: String,
+    /// Elements, if it is an array.
+    pub length: Option<usize>,
+    pub value: Option<String>,
+}
+
+/// One thread.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Thread {
+    pub function: String,
+    pub arguments: Vec<String>,
+}
+
+/// One test.
+#[derive(Clone, Debug, Default)]
+pub struct Test {
+    pub name: String,
+    /// What is tested: as given, else the word of `for`, else the name. A weakening must be noticed by one test of its group.
+    pub group: String,
+    pub locations: Vec<Location>,
+    pub threads: Vec<Thread>,
+    pub discard: Vec<String>,
+    pub never: Vec<Condition>,
+    pub sometimes: Vec<Condition>,
+    pub twins: Vec<Twin>,
+}
+
+/// Reads all tests of a folder, in the order of the files' names.
+pub fn read_folder(folder: &Path) -> Result<Vec<Test>> {
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).with_context(|| folder.display().to_string())?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "litmus"));
+    files.sort();
+    let mut tests = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file)?;
+        tests.extend(parse(&text).with_context(|| file.display().to_string())?);
+    }
+    Ok(tests)
+}
+
+/// Reads the tests of one file.
+pub fn parse(text: &str) -> Result<Vec<Test>> {
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    let mut blocks: Vec<Vec<&str>> = Vec::new();
+    for line in lines.filter(|line| !line.is_empty()) {
+        if line.starts_with("test ") {
+            blocks.push(Vec::new());
+        }
+        blocks.last_mut().with_context(|| format!("`{line}` before the first test"))?.push(line);
+    }
+    let mut tests = Vec::new();
+    for block in blocks {
+        tests.extend(expand(&block)?);
+    }
+    Ok(tests)
+}
+
+/// Makes the tests of a block: one for each word of its `for`.
+fn expand(block: &[&str]) -> Result<Vec<Test>> {
+    let words = block.iter().find_map(|line| line.strip_prefix("for "));
+    let Some(words) = words else { return Ok(vec![test(block)?]) };
+    let (variable, words) = words.split_once(" in ").context("`for NAME in WORD...`")?;
+    let pattern = format!("{{{}}}", variable.trim());
+    words
+        .split_whitespace()
+        .map(|word| {
+            let lines: Vec<String> =
+                block.iter().filter(|line| !line.starts_with("for ")).map(|line| line.replace(&pattern, word)).collect();
+            let test = test(&lines.iter().map(String::as_str).collect::<Vec<_>>())?;
+            let group = if test.group == test.name { word.to_owned() } else { test.group };
+            Ok(Test { group, ..test })
+        })
+        .collect()
+}
+
+/// Reads one test.
+fn test(block: &[&str]) -> Result<Test> {
+    let mut test = Test::default();
+    for line in block {
+        let (key, rest) = line.split_once(' ').with_context(|| format!("`{line}`"))?;
+        let words = || rest.split_whitespace();
+        match key {
+            "test" => (test.name, test.group) = (rest.to_owned(), rest.to_owned()),
+            "group" => test.group = rest.to_owned(),
+            "u8" => add_locations(&mut test, "uint8_t", words())?,
+            "u32" => add_locations(&mut test, "uint32_t", words())?,
+            "u64" => add_locations(&mut test, "uint64_t", words())?,
+            "discard" => test.discard.extend(words().map(str::to_owned)),
+            "never" => test.never.push(condition(words())?),
+            "sometimes" => test.sometimes.push(condition(words())?),
+            "twin" => test.twins.push(twin(rest)?),
+            _ if key == format!("P{}", test.threads.len()) => {
+                let mut words = words().map(str::to_owned);
+                let function = words.next().context("a thread needs a function")?;
+                test.threads.push(Thread { function, arguments: words.collect() });
+            }
+            _ => bail!("`{line}`"),
+        }
+    }
+    ensure!(!test.threads.is_empty(), "test {} has no thread", test.name);
+    ensure!(test.never.len() + test.sometimes.len() > 0, "test {} checks nothing", test.name);
+    ensure!(test.never.is_empty() || !test.twins.is_empty(), "test {} has no twin that it must reject", test.name);
+    Ok(test)
+}
+
+/// Reads `x=1 y lock[2]`.
+fn add_locations<'a>(test: &mut Test, kind: &'static str, words: impl Iterator<Item = &'a str>) -> Result<()> {
+    for word in words {
+        let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value.to_owned())));
+        let (name, length) = match name.split_once('[') {
+            Some((name, length)) => (name, Some(length.trim_end_matches(']').parse().with_context(|| format!("`{word}`"))?)),
+            None => (name, None),
+        };
+        test.locations.push(Location { kind, name: name.to_owned(), length, value });
+    }
+    Ok(())
+}
+
+/// Reads `P0=0 x=1`.
+fn condition<'a>(words: impl Iterator<Item = &'a str>) -> Result<Condition> {
+    words
+        .map(|word| {
+            let (name, value) = word.split_once('=').with_context(|| format!("`{word}` in an outcome"))?;
+            Ok((name.to_owned(), value.to_owned()))
+        })
+        .collect()
+}
+
+/// Reads `P0 stlr -> str` or `dmb ish -> drop`.
+fn twin(text: &str) -> Result<Twin> {
+    let (from, to) = text.split_once("->").with_context(|| format!("twin `{text}`"))?;
+    let (from, to) = (from.trim(), to.trim());
+    let (thread, from) = match from.strip_prefix('P').and_then(|rest| rest.split_once(' ')) {
+        Some((number, from)) => (Some(number.parse().with_context(|| format!("twin `{text}`"))?), from),
+        None => (None, from),
+    };
+    Ok(Twin { thread, from: from.to_uppercase(), to: (to != "drop").then(|| to.to_uppercase()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_is_read_once_a_word() {
+        let text =
+            "# comment\ntest SB+{op}\nfor op in a b\nu32 x=1 lock[2]\nu64 p=x\nP0 sb_{op} x 5\nnever P0=0 x=1\ntwin P0 dmb ish -> drop\n";
+        let tests = parse(text).unwrap();
+        assert_eq!(tests.iter().map(|test| test.name.as_str()).collect::<Vec<_>>(), ["SB+a", "SB+b"]);
+        assert_eq!(tests[1].group, "b");
+        assert_eq!(tests[1].threads[0], Thread { function: "sb_b".to_owned(), arguments: vec!["x".to_owned(), "5".to_owned()] });
+        assert_eq!(tests[0].locations[1].length, Some(2));
+        assert_eq!(tests[0].twins, [Twin { thread: Some(0), from: "DMB ISH".to_owned(), to: None }]);
+    }
+
+    #[test]
+    fn a_test_without_a_twin_is_refused() {
+        assert!(parse("test T\nP0 f\nnever P0=0\n").is_err());
+        assert!(parse("test T\nP0 f\n").is_err());
+        assert!(parse("P0 f\n").is_err());
+    }
+}

@@ -1,0 +1,314 @@
+//! From a function's instructions to one thread of a litmus test that herd7 accepts and finishes.
+//!
+//! What is changed, and why that is sound:
+//! - The frame (saving and restoring x19 to x30 on the stack) is dropped: a thread is one function, and nobody looks at those registers after it.
+//! - A backward branch goes to the end, past the mark that the run counts. Such a branch repeats a wait or an LL/SC loop whose round failed; the round before has
+//!   only read, so a run that repeats it allows no outcome that the run without it does not. That the round only reads is checked: no store inside, and an
+//!   exclusive store only if the branch is its failure. Code that nothing reaches any more is left out.
+//! - A call of a function that the test names under `discard` ends the run likewise: the test is about the path without it. Any other call is an error.
+//! - Hints (YIELD, WFE, SEV, PRFM) and the interrupt mask are dropped: they order nothing.
+//!
+//! Anything that is not known here is an error and not left out.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Result, bail, ensure};
+
+use super::code::{Instruction, Target};
+
+/// Register that is 1 at the end of a run that counts. The code under test must not use it.
+pub const DONE: &str = "26";
+/// Register that stands for this core's area (TPIDR_EL1). The code under test must not use it.
+pub const CORE_AREA: &str = "25";
+
+/// A line of a thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// A place to branch to.
+    Label(String),
+    /// An instruction in herd7's form.
+    Code(String),
+}
+
+/// What a kind of instruction becomes.
+enum Kind {
+    Drop,
+    Keep(String),
+    Branch,
+    Return,
+}
+
+/// Translates `code` as thread number `thread`; calls of functions whose symbol contains one of `discard` end the run.
+pub fn translate(code: &[Instruction], thread: usize, discard: &[String]) -> Result<Vec<Line>> {
+    let (end, drop_run) = (format!("End{thread}"), format!("Drop{thread}"));
+    let label = |offset: u64| format!("L{thread}x{offset}");
+    let leaders: BTreeSet<u64> = code.iter().filter_map(local).collect();
+
+    let mut lines = Vec::new();
+    let mut block = 0;
+    let mut is_reached = true;
+    for (index, instruction) in code.iter().enumerate() {
+        if leaders.contains(&instruction.offset) {
+            lines.push(Line::Label(label(instruction.offset)));
+            block = lines.len();
+            is_reached = true;
+        }
+        if !is_reached {
+            continue;
+        }
+        match kind(instruction)? {
+            Kind::Drop => {}
+            Kind::Keep(text) => lines.push(Line::Code(text)),
+            Kind::Return => {
+                lines.push(Line::Code(format!("B {end}")));
+                is_reached = false;
+            }
+            Kind::Branch => match &instruction.target {
+                Some(Target::Symbol(symbol)) => {
+                    ensure!(discard.iter().any(|name| symbol.contains(name)), "calls `{symbol}`, which the test does not discard");
+                    lines.truncate(block);
+                    lines.push(Line::Code(format!("B {drop_run}")));
+                    is_reached = false;
+                }
+                Some(Target::Local(offset)) => {
+                    let place = if *offset > instruction.offset {
+                        label(*offset)
+                    } else {
+                        check_round(code, index, *offset)?;
+                        drop_run.clone()
+                    };
+                    lines.push(Line::Code(branch(instruction, &place)));
+                    block = lines.len();
+                    is_reached = instruction.mnemonic != "b";
+                }
+                None => bail!("`{} {}` has no known target", instruction.mnemonic, instruction.operands),
+            },
+        }
+    }
+    lines.extend([Line::Label(end), Line::Code(format!("MOV W{DONE},#1")), Line::Label(drop_run), Line::Code("NOP".to_owned())]);
+    Ok(lines)
+}
+
+/// The offset that an instruction branches forward to in its own function; backward ones become the end of the run.
+fn local(instruction: &Instruction) -> Option<u64> {
+    match instruction.target {
+        Some(Target::Local(offset)) if is_branch(&instruction.mnemonic) && offset > instruction.offset => Some(offset),
+        _ => None,
+    }
+}
+
+/// Checks that the round which ends in the backward branch at `index` has only read.
+fn check_round(code: &[Instruction], index: usize, start: u64) -> Result<()> {
+    let branch = &code[index];
+    let round = code.iter().filter(|instruction| (start..branch.offset).contains(&instruction.offset));
+    let mut status = None;
+    for instruction in round {
+        let first = instruction.operands.split(',').next().unwrap_or_default().trim().to_owned();
+        match instruction.mnemonic.as_str() {
+            name if name.starts_with("stxr") || name.starts_with("stlxr") => status = Some(first),
+            name if name.starts_with("st") || name == "bl" => bail!("a loop at {start:#x} stores, and cannot be cut"),
+            _ => ensure!(status.as_ref() != Some(&first), "the status of an exclusive store is overwritten before it is tested"),
+        }
+    }
+    let is_its_failure = |status| branch.mnemonic == "cbnz" && branch.operands.trim_end_matches(',') == status;
+    ensure!(status.is_none_or(is_its_failure), "a loop at {start:#x} repeats after an exclusive store that may have succeeded");
+    Ok(())
+}
+
+/// Whether an instruction branches or calls.
+fn is_branch(mnemonic: &str) -> bool {
+    matches!(mnemonic, "b" | "bl" | "cbz" | "cbnz" | "tbz" | "tbnz") || mnemonic.starts_with("b.")
+}
+
+/// A branch in herd7's form.
+fn branch(instruction: &Instruction, place: &str) -> String {
+    let mnemonic = condition(&instruction.mnemonic).to_uppercase();
+    match instruction.operands.trim_end_matches(',') {
+        "" => format!("{mnemonic} {place}"),
+        operands => format!("{mnemonic} {},{place}", registers(operands)),
+    }
+}
+
+/// herd7 knows the carry conditions by their other names.
+fn condition(text: &str) -> String {
+    match text {
+        "b.hs" => "b.cs".to_owned(),
+        "b.lo" => "b.cc".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// Operands in herd7's form.
+fn registers(operands: &str) -> String {
+    operands.replace(", ", ",").to_uppercase()
+}
+
+/// Says what to do with an instruction.
+fn kind(instruction: &Instruction) -> Result<Kind> {
+    let Instruction { mnemonic, operands, .. } = instruction;
+    let used = |number: &str| {
+        operands.split(|c: char| !c.is_alphanumeric()).any(|word| word == format!("x{number}") || word == format!("w{number}"))
+    };
+    ensure!(!used(DONE) && !used(CORE_AREA), "`{mnemonic} {operands}` uses a register that the translation needs");
+    if is_branch(mnemonic) {
+        return Ok(Kind::Branch);
+    }
+    if is_frame(mnemonic, operands) {
+        return Ok(Kind::Drop);
+    }
+
+    let list: Vec<&str> = operands.split(", ").collect();
+    Ok(match (mnemonic.as_str(), list.as_slice()) {
+        ("ret", _) => Kind::Return,
+        ("nop" | "yield" | "wfe" | "wfi" | "sev" | "sevl" | "hint" | "prfm" | "clrex", _) => Kind::Drop,
+        ("msr", ["daifset" | "daifclr", _]) => Kind::Drop,
+        ("mrs", [to, "tpidr_el1"]) => Kind::Keep(format!("MOV {},X{CORE_AREA}", to.to_uppercase())),
+        ("dmb" | "dsb", [option]) => Kind::Keep(format!("{} {}", mnemonic.to_uppercase(), option.to_uppercase())),
+        ("isb", _) => Kind::Keep("ISB".to_owned()),
+        ("subs", ["wzr" | "xzr", left, right @ ..]) => Kind::Keep(registers(&format!("cmp {left}, {}", right.join(", ")))),
+        ("ands", ["wzr" | "xzr", left, right @ ..]) => Kind::Keep(registers(&format!("tst {left}, {}", right.join(", ")))),
+        ("movz" | "mov", [to, value]) if value.starts_with('#') => Kind::Keep(registers(&format!("mov {to}, {value}"))),
+        ("orr" | "mov", [to, "wzr" | "xzr"] | [to, "wzr" | "xzr", "wzr" | "xzr"]) => Kind::Keep(registers(&format!("mov {to}, #0"))),
+        ("orr", [to, "wzr" | "xzr", from]) if !from.starts_with('#') => Kind::Keep(registers(&format!("mov {to}, {from}"))),
+        // Only what a dropped call would be told, such as a message: herd7 refuses a test that follows the address.
+        ("adrp" | "adr", [to, ..]) => Kind::Keep(registers(&format!("mov {to}, #0"))),
+        ("ubfiz" | "sbfiz" | "ubfx" | "sbfx" | "lsr" | "asr", [to, from, numbers @ ..])
+            if numbers.iter().all(|number| number.starts_with('#')) =>
+        {
+            Kind::Keep(bitfield(mnemonic, to, from, numbers)?)
+        }
+        ("uxtb", [to, from]) => Kind::Keep(registers(&format!("and {to}, {from}, #255"))),
+        ("uxth", [to, from]) => Kind::Keep(registers(&format!("and {to}, {from}, #65535"))),
+        ("csinc", [to, "wzr" | "xzr", "wzr" | "xzr", when]) => Kind::Keep(registers(&format!("cset {to}, {}", inverse(when)?))),
+        (
+            "add" | "sub" | "adds" | "subs" | "and" | "ands" | "orr" | "orn" | "eor" | "eon" | "bic" | "mvn" | "neg" | "mov" | "movz"
+            | "movk" | "movn" | "lsl" | "lslv" | "madd" | "mul" | "rbit" | "sxtw" | "cset" | "csetm" | "cmp" | "tst" | "csel" | "csinc"
+            | "csinv" | "ubfm" | "sbfm" | "ldr" | "ldrb" | "ldrh" | "str" | "strb" | "strh" | "ldp" | "stp" | "ldur" | "stur" | "ldar"
+            | "ldarb" | "ldarh" | "stlr" | "stlrb" | "stlrh" | "ldxr" | "ldxrb" | "ldxrh" | "ldaxr" | "ldaxrb" | "ldaxrh" | "stxr"
+            | "stxrb" | "stxrh" | "stlxr" | "stlxrb" | "stlxrh",
+            _,
+        ) => {
+            ensure!(!operands.contains("sp"), "`{mnemonic} {operands}`: data on the stack is not translated");
+            Kind::Keep(format!("{} {}", mnemonic.to_uppercase(), registers(operands)))
+        }
+        _ => bail!("`{mnemonic} {operands}` is not translated"),
+    })
+}
+
+/// The plain form of a bit field alias.
+fn bitfield(mnemonic: &str, to: &str, from: &str, numbers: &[&str]) -> Result<String> {
+    let bits = if to.starts_with('w') { 32 } else { 64 };
+    let numbers: Vec<u32> = numbers.iter().map(|number| Ok(number.trim_start_matches('#').parse()?)).collect::<Result<_>>()?;
+    let (rotate, last) = match (mnemonic, numbers.as_slice()) {
+        ("ubfiz" | "sbfiz", [low, width]) => ((bits - low) % bits, width - 1),
+        ("ubfx" | "sbfx", [low, width]) => (*low, low + width - 1),
+        ("lsr" | "asr", [shift]) => (*shift, bits - 1),
+        _ => bail!("`{mnemonic}` with {numbers:?}"),
+    };
+    let plain = if mnemonic.starts_with('s') || mnemonic == "asr" { "sbfm" } else { "ubfm" };
+    Ok(registers(&format!("{plain} {to}, {from}, #{rotate}, #{last}")))
+}
+
+/// Whether an instruction builds or leaves a stack frame.
+fn is_frame(mnemonic: &str, operands: &str) -> bool {
+    let saved = |name: &str| name[1..].parse::<u8>().is_ok_and(|number| (19..=30).contains(&number));
+    let list: Vec<&str> = operands.split(", ").collect();
+    match (mnemonic, list.as_slice()) {
+        ("stp" | "ldp", [one, two, base, ..]) => base.starts_with("[sp") && saved(one) && saved(two),
+        ("str" | "ldr", [one, base, ..]) => base.starts_with("[sp") && saved(one),
+        ("add" | "sub" | "mov", ["x29" | "sp", "sp", ..]) => true,
+        _ => false,
+    }
+}
+
+/// The opposite condition.
+fn inverse(condition: &str) -> Result<&'static str> {
+    Ok(match condition {
+        "eq" => "ne",
+        "ne" => "eq",
+        "cs" | "hs" => "cc",
+        "cc" | "lo" => "cs",
+        "mi" => "pl",
+        "pl" => "mi",
+        "hi" => "ls",
+        "ls" => "hi",
+        "ge" => "lt",
+        "lt" => "ge",
+        "gt" => "le",
+        "le" => "gt",
+        other => bail!("condition `{other}`"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(text: &[(&str, &str, Option<u64>)]) -> Vec<Instruction> {
+        let line = |(index, &(mnemonic, operands, target)): (usize, &(&str, &str, Option<u64>))| Instruction {
+            offset: index as u64 * 4,
+            mnemonic: mnemonic.to_owned(),
+            operands: operands.to_owned(),
+            target: target.map(Target::Local),
+        };
+        text.iter().enumerate().map(line).collect()
+    }
+
+    fn text(lines: &[Line]) -> Vec<String> {
+        lines
+            .iter()
+            .map(|line| match line {
+                Line::Label(name) => format!("{name}:"),
+                Line::Code(code) => code.clone(),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_retry_ends_the_run() {
+        let code = code(&[
+            ("stp", "x29, x30, [sp, #-16]!", None),
+            ("ldxr", "w8, [x0]", None),
+            ("stlxr", "w9, w1, [x0]", None),
+            ("cbnz", "w9", Some(4)),
+            ("orr", "w0, wzr, w8", None),
+            ("ret", "", None),
+        ]);
+        let expected = ["LDXR W8,[X0]", "STLXR W9,W1,[X0]", "CBNZ W9,Drop0", "MOV W0,W8", "B End0", "End0:", "MOV W26,#1", "Drop0:", "NOP"];
+        assert_eq!(text(&translate(&code, 0, &[]).unwrap()), expected);
+    }
+
+    #[test]
+    fn a_loop_that_stores_is_refused() {
+        let plain = code(&[("str", "w1, [x0]", None), ("cbnz", "w9", Some(0))]);
+        assert!(translate(&plain, 0, &[]).is_err());
+        let succeeded = code(&[("stxr", "w9, w1, [x0]", None), ("cbz", "w9", Some(0))]);
+        assert!(translate(&succeeded, 0, &[]).is_err());
+        let overwritten = code(&[("stxr", "w9, w1, [x0]", None), ("ldr", "w9, [x2]", None), ("cbnz", "w9", Some(0))]);
+        assert!(translate(&overwritten, 0, &[]).is_err());
+    }
+
+    #[test]
+    fn the_unknown_is_refused() {
+        for (mnemonic, operands) in [("ldadd", "w0, w1, [x2]"), ("str", "x0, [sp, #8]"), ("mrs", "x0, cntvct_el0"), ("add", "x26, x0, #1")]
+        {
+            assert!(translate(&code(&[(mnemonic, operands, None)]), 0, &[]).is_err(), "{mnemonic}");
+        }
+    }
+
+    #[test]
+    fn bit_fields_are_made_plain() {
+        let code = code(&[("ubfiz", "x8, x9, #1, #1", None), ("lsr", "w8, w9, #5", None), ("ubfx", "x0, x9, #5, #1", None)]);
+        let lines = text(&translate(&code, 0, &[]).unwrap());
+        assert_eq!(lines[..3], ["UBFM X8,X9,#63,#0", "UBFM W8,W9,#5,#31", "UBFM X0,X9,#5,#5"]);
+    }
+
+    #[test]
+    fn a_block_before_a_discarded_call_is_dropped() {
+        let mut code = code(&[("cbz", "w0", Some(8)), ("ret", "", None), ("movz", "w1, #2", None), ("bl", "", None), ("b", "", Some(4))]);
+        code[3].target = Some(Target::Symbol("_RNv_report".to_owned()));
+        let lines = text(&translate(&code, 1, &["report".to_owned()]).unwrap());
+        assert_eq!(lines[..5], ["CBZ W0,L1x8", "B End1", "L1x8:", "B Drop1", "End1:"]);
+        assert!(translate(&code, 1, &[]).is_err());
+    }
+}
