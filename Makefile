@@ -28,9 +28,12 @@ FORCE:
 
 TOOLS := $(OUT)/host/tools/tetra-tools
 
+# The decoder for binary logs brings many crates: only where it is used.
+DEFMT := $(if $(filter defmt,$(LOG))$(filter test,$(MAKECMDGOALS)),--features defmt)
+
 .PHONY: tools
 tools:
-	@CARGO_TARGET_DIR=$(OUT)/host $(CARGO) build $(if $(V),,--quiet) --profile tools -p tetra-tools
+	@CARGO_TARGET_DIR=$(OUT)/host $(CARGO) build $(if $(V),,--quiet) --profile tools -p tetra-tools $(DEFMT)
 
 ##@ Run
 .PHONY: qemu gdb
@@ -40,11 +43,15 @@ gdb: tools ## the same under a debugger, stopped before the first instruction
 	@$(TOOLS) gdb
 
 ##@ Test
-.PHONY: test check soak
+.PHONY: test check soak verify mutants-ordering
 test: tools ## host tests, then every suite under QEMU (ONLY=pattern chooses)
 	@$(TOOLS) test
 check: tools ## format, lints, documentation, layers, licences
 	@$(TOOLS) check
+verify: tools ## the compiled primitives against Arm's memory model, with broken twins
+	@$(TOOLS) verify
+mutants-ordering: tools ## weaken every order in them, one at a time: which check notices?
+	@$(TOOLS) verify mutants
 soak: tools ## boot N times (100), under load, with -icount and with each device tree
 	@$(TOOLS) soak
 

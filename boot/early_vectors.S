@@ -138,15 +138,15 @@ early_stuck:
     b       1b
 .size early_stuck, . - early_stuck
 
-// A fifth of a second by the system counter, which runs in every state.
+// A fifth of a second by the system counter, which runs in every state: by its virtual view, which EL2 cannot withhold from EL1.
 .type early_delay, %function
 early_delay:
     mrs     x4, cntfrq_el0
     mov     x5, #5
     udiv    x4, x4, x5
-    mrs     x5, cntpct_el0
+    mrs     x5, cntvct_el0
 1:  isb
-    mrs     x6, cntpct_el0
+    mrs     x6, cntvct_el0
     sub     x6, x6, x5
     cmp     x6, x4
     b.lo    1b

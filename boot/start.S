@@ -53,13 +53,14 @@ entry:
     mov     x19, x0
     mrs     x20, CurrentEL
     lsr     x20, x20, #2
+    bl      early_vectors_on
     bl      caches_off                      // a boot loader may have left them on
     mrs     x0, mpidr_el1
     and     x0, x0, #0xff
     cbnz    x0, pen
 
     bl      move_to_link_offset             // loaded elsewhere than at 0x80000: copy, and go on there
-    bl      early_vectors_on
+    bl      early_vectors_on                // those of the copy
     bl      drop_to_el1
     bl      build_page_tables
     bl      mmu_on                          // returns at the link address, stack not yet set
@@ -67,14 +68,19 @@ entry:
 .size entry, . - entry
 
 // Secondary cores that the firmware did not hold (an ELF loader starts all four at once). Core 0 writes the entry into `pen_release`, cleans
-// it to the point of coherency and sends an event: the caches of this core are off, so it reads memory.
+// it to the point of coherency and sends an event: the caches of this core are off, so it reads memory. The word is read before the first
+// wait: a core that comes late has missed its event. If core 0 had to move the image, it sends whoever waits in the old place here.
 .type pen, %function
 pen:
+    ic      iallu                           // after a move other instructions lie here than before
+    dsb     nsh
+    isb
     adr_l   x1, pen_release
-1:  wfe
-    ldr     x2, [x1, x0, lsl #3]
-    cbz     x2, 1b
-    br      x2
+1:  ldr     x2, [x1, x0, lsl #3]
+    cbnz    x2, 2f
+    wfe
+    b       1b
+2:  br      x2
 .size pen, . - pen
 
 // Released cores start here, from the spin table or the pen: physical address, caches off, any exception level.
@@ -195,6 +201,10 @@ move_to_link_offset:
 1:  add     x4, x1, x3
     cmp     x4, x0
     b.hi    early_stuck                     // target would overwrite this code
+    adr_l   x10, pen_release                // of the old place
+    adr     x11, pen
+    sub     x11, x11, x0
+    add     x11, x11, x1                    // of the new one
     mov     x5, x0
     mov     x6, x1
 2:  ldp     x7, x8, [x5], #16
@@ -210,6 +220,12 @@ move_to_link_offset:
     ic      iallu
     dsb     nsh
     isb
+    mov     x12, #8                         // words of pen_release
+3:  str     x11, [x10], #8
+    subs    x12, x12, #1
+    b.ne    3b
+    dsb     sy
+    sev
     mov     x30, x9
 9:  ret
 .size move_to_link_offset, . - move_to_link_offset
@@ -296,14 +312,16 @@ at_el1:
 .size drop_to_el1, . - drop_to_el1
 
 // Secure side of the GIC, only when entered at EL3 (ARM IHI 0048B 4.3.4): all lines to group 1, priority mask open for the non-secure side.
-// SGIs and PPIs (register 0) are banked, so each core does this; the shared registers may be written twice with the same value.
+// SGIs and PPIs (register 0) are banked, so each core does this; the shared registers may be written twice with the same value. A GIC
+// without a secure side (QEMU's) shows the kernel both groups, and is driven through group 0, where its lines are: it stays as it is.
 .type gic_to_group1, %function
 gic_to_group1:
     mov_imm x0, {gicd_phys}
+    ldr     w2, [x0, #4]                    // GICD_TYPER
+    tbz     w2, #10, 2f                     // SecurityExtn
+    and     w2, w2, #31                     // ITLinesNumber
     mov     w1, #3                          // GICD_CTLR: both groups forwarded
     str     w1, [x0]
-    ldr     w2, [x0, #4]                    // GICD_TYPER.ITLinesNumber
-    and     w2, w2, #31
     add     x3, x0, #0x80                   // GICD_IGROUPR0
     mov     w1, #-1
 1:  str     w1, [x3], #4
@@ -315,7 +333,7 @@ gic_to_group1:
     mov     w1, #0x1e7                      // GICC_CTLR: both groups, bypass off: what armstub8 writes
     str     w1, [x0]
     dsb     sy
-    ret
+2:  ret
 .size gic_to_group1, . - gic_to_group1
 
 // ---- Page tables --------------------------------------------------------------------------------------------------------------------------

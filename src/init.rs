@@ -15,7 +15,7 @@ mod tables;
 
 pub use firmware::command_line;
 pub use params::argument;
-pub use smp::entry_level;
+pub use smp::{call_in_idle_thread, entry_level};
 
 use crate::arch::boot::BootInfo;
 use crate::arch::{self, layout, mmu};
@@ -33,13 +33,14 @@ fn tetra_boot_primary(info: BootInfo) -> ! {
     log::install_facade();
 
     firmware::ask_mailbox();
-    console::start_polled();
+    console::start();
     banner();
     arch::semihosting::probe();
     load_symbols(info.symtab_len);
     firmware::read_device_tree(info.firmware_x0);
     firmware::read_command_line();
     params::apply_early();
+    console::show();
 
     memory::build_map(&info, params::memory_limit());
     memory::map_linear(&info);

@@ -20,7 +20,7 @@
 //!
 //! Contexts are in each doc comment: *hardirq* (an interrupt's handler, irqs masked), *softirq* (a bottom half), *thread*; "any" means all
 //! three. Where to begin reading: `boot/start.S`, then [`init`], then what you came for.
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 #![cfg_attr(target_os = "none", feature(asm_goto_with_outputs))]
 
 #[cfg(any(test, not(target_os = "none")))]

@@ -5,12 +5,10 @@
 //!
 //! The declarations are `safe`: each definition is a safe Rust function of exactly this signature, which the comment beside it names.
 
-use crate::arch;
-
 #[cfg(target_os = "none")]
-use arch::boot::BootInfo;
+use crate::arch::boot::BootInfo;
 #[cfg(target_os = "none")]
-use arch::exception::{ExceptionFrame, Vector};
+use crate::arch::exception::{ExceptionFrame, Vector};
 
 #[cfg(target_os = "none")]
 macro_rules! upcalls {
@@ -60,6 +58,10 @@ upcalls! {
     fn panic_end = tetra_panic_end(reboot_after_s: u32) -> !;
     /// init -> the image: its own code, on core 0, when everything runs. Defined by `tetra::entry!`.
     fn image_main = tetra_image_main() -> !;
+    /// sync -> debug::lock_report: return addresses of the caller, innermost first, 0 behind the last.
+    fn lock_trace = tetra_lock_trace(trace: &[core::sync::atomic::AtomicUsize]);
+    /// sync -> debug::lock_report: a lock's misuse or long wait: what, where it was taken, and the core to ask where it is now.
+    fn lock_report = tetra_lock_report(what: core::fmt::Arguments<'_>, taken_at: &[core::sync::atomic::AtomicUsize], ask: Option<usize>);
     /// any -> debug::report: misuse of an API that was survived: one WARN-like block with a backtrace.
     fn bug_report = tetra_bug_report(what: core::fmt::Arguments<'_>, place: &'static core::panic::Location<'static>);
 }
@@ -70,6 +72,12 @@ mod host {
     pub fn answer_attention() {}
     /// Host: nothing drains.
     pub fn console_kick() {}
+    /// Host: no stack is walked.
+    pub fn lock_trace(_trace: &[core::sync::atomic::AtomicUsize]) {}
+    /// Host: misuse fails the test that did it.
+    pub fn lock_report(what: core::fmt::Arguments<'_>, _taken_at: &[core::sync::atomic::AtomicUsize], _ask: Option<usize>) {
+        panic!("{what}");
+    }
     /// Host: no deferred work.
     pub fn count_zero_work() {}
     /// Host: misuse fails the test that did it.
@@ -79,6 +87,3 @@ mod host {
 }
 #[cfg(not(target_os = "none"))]
 pub use host::*;
-
-#[cfg(not(target_os = "none"))]
-use arch as _;

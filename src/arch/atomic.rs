@@ -1,12 +1,14 @@
 //! What every architecture must offer for atomic words: the trait [`Word`], implemented for `u8`, `u16`, `u32` and `u64`.
 //!
-//! A trait over cells, not functions over pointers: the caller stays free of `unsafe`, [`crate::sync::atomic::Atomic`] is generic, and loom, whose cells are
-//! larger than the word they hold, fits in. The order is an argument that is a constant at every call, so each call compiles to one exclusive loop.
+//! A trait over cells, not functions over pointers: the caller stays free of `unsafe`, [`crate::sync::atomic::Atomic`] is generic, and
+//! loom, whose cells are larger than the word they hold, fits in. The order is an argument that is a constant at every call, so each call
+//! compiles to one exclusive loop.
 //!
 //! # Memory ordering
 //! [`Order`] says what each form promises. Nothing is promised by a conditional operation that does not store.
 //!
-//! Neighbours: `arch/aarch64/atomic.rs` has the instructions, `arch/host/atomic.rs` the same over `core` and loom, `sync/atomic/` the face for users.
+//! Neighbours: `arch/aarch64/atomic.rs` has the instructions, `arch/host/atomic.rs` the same over `core` and loom, `sync/atomic/` the face
+//! for users.
 
 /// What an operation orders besides itself. Loads and stores of the operation are always single-copy atomic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@
 //! | names for addresses | [`symbols`], [`kallsyms`] |
 //! | the report and the end of a kernel | [`panic`], [`report`] |
 //! | faults on purpose | [`provoke`] |
+//! | who holds a lock, and who waits | `lock_report` |
 //! | what a core is asked to do whatever it is doing | [`attention`] |
 //!
 //! Everything here runs in a dying kernel: no lock, no allocation, bounded loops, and every pointer is checked before it is followed.
@@ -21,6 +22,8 @@ pub mod backtrace;
 #[cfg(target_os = "none")]
 pub mod fault;
 pub mod kallsyms;
+#[cfg(target_os = "none")]
+mod lock_report;
 #[cfg(target_os = "none")]
 pub mod panic;
 #[cfg(target_os = "none")]

@@ -8,6 +8,7 @@
 //! `STATE` is an irq-off spinlock, innermost; nothing is logged under it.
 
 use super::pl011::{LineSnapshot, PanicPort, Pl011, RxEvent};
+use crate::debug::panic;
 use crate::sync::IrqSpinLock;
 use crate::util::queue::ByteQueue;
 use crate::{arch, cpu, log, time};
@@ -200,7 +201,10 @@ impl log::Console for SerialConsole {
         }
         // SAFETY: `base` was given to `start` with the promise that it is a PL011's, mapped for ever.
         let mut port = unsafe { PanicPort::new(base) };
-        port.take_over();
+        if panic::is_panicking() {
+            // The interrupts that would drain the queue and fill the input are over. Before a panic they are still wanted.
+            port.take_over();
+        }
         for chunk in bytes.utf8_chunks() {
             let _ = fmt::Write::write_str(&mut port, chunk.valid());
             chunk.invalid().iter().for_each(|byte| port.panic_putc(*byte));

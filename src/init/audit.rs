@@ -108,7 +108,7 @@ fn exclusives(table: &mut Table<'_>) -> fmt::Result {
 fn memory_map(table: &mut Table<'_>) -> fmt::Result {
     let bytes = memory::MEMBLOCK.lock().memory_bytes();
     let Some(report) = memory::report() else { return Ok(()) };
-    let first = report.notes().first().map(|note| note as &dyn Display);
+    let first = report.notes().iter().find(|note| !note.is_harmless()).map(|note| note as &dyn Display);
     table.row("memory map", format_args!("{} MiB, from {}", bytes >> 20, report.source), first)?;
 
     let tree = firmware::device_tree();
@@ -140,9 +140,12 @@ fn firmware_state(table: &mut Table<'_>) -> fmt::Result {
         Some(known) => table.device("board", format_args!("{known}"), device::board(board))?,
         None => table.device("board", format_args!("unknown"), device::board(board))?,
     }
-    let kernel_sees = memory::MEMBLOCK.lock().memory_bytes() + rpi4::DEFAULT_VIDEOCORE.size();
+    let videocore = firmware::mailbox().videocore_memory.unwrap_or(rpi4::DEFAULT_VIDEOCORE);
+    let kernel_sees = memory::MEMBLOCK.lock().memory_bytes() + videocore.size();
     table.device("board memory", format_args!("{} MiB with the VideoCore's", kernel_sees >> 20), device::board_memory(board, kernel_sees))?;
-    table.device("throttling", format_args!("{:?}", mailbox.throttled()), device::throttling(mailbox.throttled()))?;
+    let throttled = mailbox.throttled();
+    let seen = throttled.map_or("not told", |flags| if flags.is_empty() { "none" } else { "now or since boot" });
+    table.device("throttling", format_args!("{seen}"), device::throttling(throttled))?;
     let (now, limit) = (mailbox.temperature_millicelsius(), mailbox.max_temperature_millicelsius());
     table.device("temperature", format_args!("{} C", now.unwrap_or(0) / 1000), device::temperature(now, limit))
 }

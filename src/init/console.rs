@@ -1,4 +1,6 @@
 //! The serial console, from first light to interrupt driven.
+//!
+//! It stands early, so that a panic has a way out, but shows the log only when the boot arguments are known: `quiet` means quiet.
 
 use super::firmware;
 use crate::drivers::pl011::{Divisor, Pl011};
@@ -10,8 +12,8 @@ const BAUD: u32 = 115_200;
 /// What `config.txt` pins the UART's clock to, and what is assumed when the mailbox does not answer.
 const ASSUMED_CLOCK_HZ: u32 = 48_000_000;
 
-/// Connects the PL011 to the header pins, sets it up, and shows what the log has kept. Output is polled.
-pub fn start_polled() {
+/// Connects the PL011 to the header pins and sets it up. The log goes on waiting in the rings until `show`; a panic would show it.
+pub fn start() {
     let routed = hardware::gpio().route_console();
     let clock = firmware::mailbox().uart_clock_hz.unwrap_or(ASSUMED_CLOCK_HZ);
     let divisor = Divisor::new(clock, BAUD).or_else(|_| Divisor::new(ASSUMED_CLOCK_HZ, BAUD)).expect("48 MHz divides to 115200 baud");
@@ -23,13 +25,17 @@ pub fn start_polled() {
     // SAFETY: as above.
     unsafe { serial::start(base, port) };
     log::register_console(&serial::CONSOLE);
-    log::set_mode(log::Mode::Polled);
 
     match routed {
         // The pins stay the console's for ever.
         Ok(pins) => pins.into_iter().for_each(|pin| pin.leak()),
         Err(error) => pr_warn!("console: {}", error),
     }
+}
+
+/// Shows what the log has kept, as far as `loglevel=` and `quiet` want it, and from here on each message as it comes, polled.
+pub fn show() {
+    log::set_mode(log::Mode::Polled);
 }
 
 /// Lets interrupts move the bytes. From here on nobody who logs waits for the wire.

@@ -1,6 +1,8 @@
 //! What a kernel image brings of its own: `tetra::entry!` names its code, `init_call!` adds calls to the boot.
 
 
+use crate::{proc, shell};
+
 /// A call that boot makes when all cores run, before the image's own code.
 #[derive(Clone, Copy, Debug)]
 pub struct InitCall {
@@ -16,6 +18,10 @@ pub static INITCALLS: [InitCall];
 
 /// Makes the calls, on core 0, in thread context with irqs on.
 pub(super) fn run_init_calls() {
+    let view = proc::find_duplicate().map(|(view, _)| view.name());
+    for name in [view, shell::find_duplicate()].into_iter().flatten() {
+        pr_warn!("{} is registered twice: only one of the two can be reached", name);
+    }
     for call in INITCALLS {
         pr_debug!("init: {}", call.name);
         (call.run)();

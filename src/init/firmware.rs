@@ -15,8 +15,7 @@ use spin::Once;
 
 const TREE_WINDOW: usize = layout::DEVICE_BASE + layout::DEVICE_SIZE / 2;
 const BLOCK: u64 = 2 << 20;
-/// Two blocks hold the largest tree that is believed, wherever it begins.
-const WINDOW_BLOCKS: u64 = 2;
+// Two blocks hold the largest tree that is believed, wherever it begins.
 const _: () = assert!(device_tree::MAX_SIZE as u64 <= BLOCK);
 
 /// What the mailbox answered at boot; `None` where it did not.
@@ -113,27 +112,58 @@ pub fn read_device_tree(x0: u64) {
 }
 
 fn find(x0: u64) -> Result<&'static [u8], &'static str> {
-    let memory = mailbox().arm_memory.unwrap_or(PhysRange::new(PhysAddr::new(0), rpi4::DEFAULT_VIDEOCORE.start()));
     let header = PhysRange::from_size(x0, device_tree::HEADER_SIZE as u64).unwrap_or_default();
-    if x0 == 0 || header.is_empty() || !memory.contains_range(header) {
+    if x0 == 0 || !is_memory(header) {
         return Err("that is no memory");
+    }
+    if header.overlaps(image()) {
+        return Err("that is the kernel's own memory");
     }
     if x0 % 8 != 0 {
         return Err("that is no multiple of 8");
     }
 
     let start = x0 & !(BLOCK - 1);
-    let len = (WINDOW_BLOCKS * BLOCK) as usize;
-    tables::with_mapper(|mapper| mapper.map(TREE_WINDOW, start, len, mmu::Attributes::ReadOnly)).map_err(|_| "it could not be mapped")?;
+    map_block(0, start)?;
     let address = TREE_WINDOW + (x0 - start) as usize;
     // SAFETY: mapped just now, for ever, and a multiple of 8; nothing writes there: the tree's pages are reserved before memory is given out.
     let words = unsafe { *(address as *const [u32; 2]) };
     let size = device_tree::total_size(words).map_err(|_| "the magic number d00dfeed is not there, or the size is implausible")?;
-    if !PhysRange::from_size(x0, size as u64).is_some_and(|blob| memory.contains_range(blob)) {
+    let blob = PhysRange::from_size(x0, size as u64).unwrap_or_default();
+    if !is_memory(blob) {
         return Err("it reaches beyond memory");
     }
-    // SAFETY: as above; `size` is at most one block, so it ends within the window.
+    if blob.overlaps(image()) {
+        return Err("it reaches into the kernel");
+    }
+    // The second block only if the tree needs it: what follows memory, devices perhaps, must not be mapped as if it were memory.
+    if blob.end().value() > start + BLOCK {
+        map_block(1, start + BLOCK)?;
+    }
+    // SAFETY: as above; `size` is at most one block, so it ends within the window, as far as that is mapped.
     Ok(unsafe { core::slice::from_raw_parts(address as *const u8, size) })
+}
+
+/// Whether all of `range` is memory of the ARM's, as far as is known without a device tree: what the mailbox says of the first GiB, and what the
+/// board has above it. A chain loader puts a tree anywhere.
+fn is_memory(range: PhysRange) -> bool {
+    let facts = mailbox();
+    let low = facts.arm_memory.unwrap_or(PhysRange::new(PhysAddr::new(0), rpi4::DEFAULT_VIDEOCORE.start()));
+    let total = facts.board.filter(|board| board.is_bcm2711()).and_then(BoardRevision::memory_bytes).unwrap_or(0);
+    let above = rpi4::ram(total).map(|ram| ram.intersect(PhysRange::new(rpi4::DMA_LIMIT, PhysAddr::new(u64::MAX))));
+    !range.is_empty() && (low.contains_range(range) || above.iter().any(|ram| ram.contains_range(range)))
+}
+
+/// The image in memory. What was in its place was lost when bss was cleared.
+fn image() -> PhysRange {
+    let end = layout::image_end() - layout::IMAGE_OFFSET;
+    PhysRange::new(PhysAddr::new(layout::LOAD_ADDRESS as u64), PhysAddr::new(end as u64))
+}
+
+/// Maps the block at `phys` as the `number`th of the tree's window.
+fn map_block(number: u64, phys: u64) -> Result<(), &'static str> {
+    let address = TREE_WINDOW + (number * BLOCK) as usize;
+    tables::with_mapper(|mapper| mapper.map(address, phys, BLOCK as usize, mmu::Attributes::ReadOnly)).map_err(|_| "it could not be mapped")
 }
 
 /// Finds the boot arguments: the tree's, else the mailbox's.

@@ -42,7 +42,11 @@ pub fn build_map(info: &BootInfo, limit: Option<u64>) {
     let mut map = MEMBLOCK.lock();
     let report = memory_map::build(&sources, &mut map);
     for note in report.notes() {
-        pr_warn!("memory: {}", note);
+        if note.is_harmless() {
+            pr_info!("memory: {}", note);
+        } else {
+            pr_warn!("memory: {}", note);
+        }
     }
     pr_info!("memory: {} MiB, {} MiB free, from {}", map.memory_bytes() >> 20, map.free_bytes() >> 20, report.source);
     REPORT.call_once(|| report);

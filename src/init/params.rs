@@ -21,6 +21,7 @@ params! {
     MAXCPUS: "maxcpus" = "1..4", "how many cores are brought up";
     MEM: "mem" = "SIZE", "use no memory above this size, such as 512M";
     PANIC: "panic" = "SECONDS", "reboot this long after a panic; 0 halts";
+    KTAP: "ktap" = "list|run:CASES", "a test suite's image: list its cases, or run these";
     RUN: "run" = "\"COMMANDS\"", "run these shell commands, then power off with their status";
 }
 

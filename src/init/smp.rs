@@ -5,18 +5,20 @@
 //! else that it reads before its own MMU is on, text and `boot_page_tables`, was in memory before: the loader put it there, or start.S wrote it with
 //! caches off.
 //!
-//! A core that does not come is named, with what it was given; the kernel runs on without it.
+//! A core that does not come is named, with what it was given, and the Pi's usual word is tried if the device tree named another; failing that the
+//! kernel runs on without it.
 
 use super::tables;
 use crate::arch::{self, NR_CPUS, boot, cache, layout, mmu};
 use crate::cpu;
+use crate::mm::addr::PhysAddr;
 use crate::platform::{hardware, rpi4};
 use crate::irq;
 use crate::per_cpu;
 use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
-/// How long a core may take from release to being online.
-const TIMEOUT_MS: u64 = 1000;
+/// How long a core may take from release to being online. Microseconds on the board; an emulated core may have to wait for the host.
+const TIMEOUT_MS: u64 = 3000;
 /// Where the page of a release address is mapped for the moment of writing: nothing else of physical page 0 is ever reachable.
 const SPIN_TABLE_WINDOW: usize = layout::DEVICE_BASE + layout::DEVICE_SIZE * 3 / 4;
 
@@ -38,31 +40,49 @@ pub fn set_entry_level(level: u8) {
 /// Context: boot, core 0, irqs on.
 pub fn start_secondaries(max_cpus: usize) {
     for target in 1..max_cpus.min(NR_CPUS) {
-        let address = release_address(target);
-        release(target, address);
-        if wait_until_online(target) {
+        if release_addresses(target).any(|address| start(target, address)) {
             pr_info!("cpu{}: online, entered at EL{}", target, entry_level(target).unwrap_or(0));
-        } else {
-            pr_err!(
-                "cpu{} did not come up within {} ms of being given {:#x} at {:#x}: is that its cpu-release-addr?",
-                target,
-                TIMEOUT_MS,
-                boot::secondary_entry_phys(),
-                address
-            );
         }
     }
 }
 
-/// Where core `target` polls: what the device tree says, else the Pi's spin table.
-fn release_address(target: usize) -> u64 {
+/// Where core `target` may be polling: what the device tree says, if that can be, and the Pi's spin table.
+fn release_addresses(target: usize) -> impl Iterator<Item = u64> {
     let tree = super::firmware::device_tree();
+    let usual = rpi4::SPIN_TABLE[target];
     let in_tree = tree.cpus.iter().find(|facts| facts.mpidr as usize & 0xff == target).and_then(|facts| facts.release_address);
-    in_tree.unwrap_or(rpi4::SPIN_TABLE[target])
+    let other = in_tree.filter(|address| *address != usual).filter(|address| {
+        let is_possible = is_release_word(*address);
+        if !is_possible {
+            pr_warn!("cpu{}: the device tree's cpu-release-addr {:#x} is no word of page 0: not used", target, address);
+        }
+        is_possible
+    });
+    other.into_iter().chain([usual])
 }
 
-fn release(target: usize, address: u64) {
+/// Whether a core of this machine can be polling there: the Pi's stub and its spin table lie in page 0. Anything else in a device tree is damage, and
+/// obeying it would overwrite what lies there.
+fn is_release_word(address: u64) -> bool {
+    address % size_of::<u64>() as u64 == 0 && rpi4::FIRMWARE_PAGE.contains(PhysAddr::new(address))
+}
+
+/// Releases core `target` at `address`; false, and a message, if it does not come.
+fn start(target: usize, address: u64) -> bool {
+    // A wrong address of an earlier core may have released it.
+    if cpu::is_online(target) {
+        return true;
+    }
     let entry = boot::secondary_entry_phys();
+    release(target, entry, address);
+    let has_come = wait_until_online(target);
+    if !has_come {
+        pr_err!("cpu{} did not come up within {} ms of being given {:#x} at {:#x}", target, TIMEOUT_MS, entry, address);
+    }
+    has_come
+}
+
+fn release(target: usize, entry: u64, address: u64) {
     let pen = boot::pen_word(target);
     pen.store(entry, Ordering::Relaxed);
     cache::clean_to_poc(&raw const *pen as usize, size_of::<u64>());
@@ -74,8 +94,8 @@ fn release(target: usize, address: u64) {
         return;
     }
     let word = SPIN_TABLE_WINDOW + (address - page) as usize;
-    // SAFETY: the page is mapped for this core alone and the word is a multiple of 8 (checked by the device tree's reader, or the constant);
-    // the waiting core reads it as one 64-bit word.
+    // SAFETY: the page is mapped for this core alone and the word is a multiple of 8 (`is_release_word`, or the constant); the waiting core reads it
+    // as one 64-bit word.
     let cell = unsafe { &*(word as *const AtomicU64) };
     cell.store(entry, Ordering::Relaxed);
     cache::clean_invalidate_to_poc(word, size_of::<u64>());

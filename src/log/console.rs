@@ -297,3 +297,82 @@ fn flush_slot(slot: &Slot, console: &dyn Console) {
         store_places(&slot.shown, reader.places());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::level::KERN_EMERG;
+    use crate::log::write;
+    use std::string::String;
+    use std::sync::Mutex;
+    use std::vec::Vec;
+
+    /// A device with room for a few bytes at a time.
+    struct Narrow {
+        room: Mutex<usize>,
+        shown: Mutex<Vec<u8>>,
+    }
+
+    impl Narrow {
+        fn set_room(&self, bytes: usize) {
+            *self.room.lock().expect("not poisoned") = bytes;
+        }
+
+        fn shown(&self) -> String {
+            String::from_utf8_lossy(&self.shown.lock().expect("not poisoned")).into_owned()
+        }
+    }
+
+    impl Console for Narrow {
+        fn name(&self) -> &'static str {
+            "narrow"
+        }
+
+        fn write_bytes(&self, bytes: &[u8]) -> usize {
+            let mut room = self.room.lock().expect("not poisoned");
+            let taken = bytes.len().min(*room).min(7);
+            *room -= taken;
+            self.shown.lock().expect("not poisoned").extend_from_slice(&bytes[..taken]);
+            taken
+        }
+
+        fn write_polled(&self, bytes: &[u8]) {
+            self.shown.lock().expect("not poisoned").extend_from_slice(bytes);
+        }
+    }
+
+    // One test, because the consoles and their mode are the kernel's own. Emergencies are shown at any console level that another test sets.
+    #[test]
+    fn a_console_shows_what_was_said_before_it_and_goes_on_where_it_stopped() {
+        static NARROW: Narrow = Narrow { room: Mutex::new(0), shown: Mutex::new(Vec::new()) };
+        write::emit(KERN_EMERG, "", format_args!("said early"));
+        assert!(register(&NARROW));
+        assert_eq!(NARROW.shown(), "", "silent until it is told");
+
+        set_mode(Mode::Polled);
+        assert!(NARROW.shown().contains(" said early\n"));
+        write::emit(KERN_EMERG, "", format_args!("polled {}", 1));
+        assert!(NARROW.shown().contains(" polled 1\n"), "a polled console shows it before the call returns");
+
+        set_mode(Mode::Deferred);
+        write::emit(KERN_EMERG, "", format_args!("deferred {}", 2));
+        NARROW.set_room(10);
+        drain();
+        assert!(!NARROW.shown().contains("deferred 2"), "it does not wait for the device");
+        NARROW.set_room(usize::MAX);
+        drain();
+        assert!(NARROW.shown().contains("] cpu0 deferred 2\n"), "the line goes on where it stopped: {}", NARROW.shown());
+
+        NARROW.set_room(0);
+        write::emit(KERN_EMERG, "", format_args!("last words"));
+        drain();
+        flush_in_panic();
+        flush_in_panic();
+        write::emit(KERN_EMERG, "", format_args!("not by itself"));
+        drain();
+        fmt::Write::write_str(&mut panic_writer(), "panic text").expect("never fails");
+        let shown = NARROW.shown();
+        assert_eq!(shown.matches("last words\n").count(), 1, "{shown}");
+        assert!(shown.ends_with("panic text") && !shown.contains("not by itself"), "{shown}");
+    }
+}

@@ -184,7 +184,9 @@ unsafe impl defmt::Logger for RingLogger {
     unsafe fn write(bytes: &[u8]) {
         // SAFETY: pinned since `acquire`; nothing else of this core writes before the reference is gone.
         let Some(open) = (unsafe { this_core().top() }) else { return };
-        if !open.is_in_frame && let Some(index) = bytes.first_chunk() {
+        if !open.is_in_frame
+            && let Some(index) = bytes.first_chunk()
+        {
             open.is_in_frame = true;
             open.origin = Origin::Direct(level_of_index(u16::from_le_bytes(*index)));
         }
@@ -194,7 +196,8 @@ unsafe impl defmt::Logger for RingLogger {
 
 impl Open {
     /// What lies in a slot that is not in use.
-    const NOTHING: Open = Open { writer: TextWriter::of_nothing(&RINGS[0]), origin: Origin::Direct(KERN_INFO), context: 0, is_in_frame: false };
+    const NOTHING: Open =
+        Open { writer: TextWriter::of_nothing(&RINGS[0]), origin: Origin::Direct(KERN_INFO), context: 0, is_in_frame: false };
 
     fn takes_frame(&self, context: u32) -> bool {
         matches!(self.origin, Origin::Printk(_)) && self.context == context && !self.is_in_frame

@@ -45,6 +45,8 @@ pub fn hex_dump(level: Level, prefix: &str, bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::format;
+    use std::string::ToString;
 
     #[test]
     fn a_row_shows_offset_hex_and_text() {

@@ -48,8 +48,7 @@ pub const KERN_DEFAULT: Level = Level::Warning;
 
 impl Level {
     /// Every level, gravest first: the index is the number.
-    pub const ALL: [Level; 8] =
-        [KERN_EMERG, KERN_ALERT, KERN_CRIT, KERN_ERR, KERN_WARNING, KERN_NOTICE, KERN_INFO, KERN_DEBUG];
+    pub const ALL: [Level; 8] = [KERN_EMERG, KERN_ALERT, KERN_CRIT, KERN_ERR, KERN_WARNING, KERN_NOTICE, KERN_INFO, KERN_DEBUG];
 
     /// The level of number `number`; what is above 7 counts as 7.
     ///
@@ -107,6 +106,7 @@ impl fmt::Display for Level {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::string::ToString;
 
     #[test]
     fn names_and_numbers_are_those_of_linux() {

@@ -3,8 +3,8 @@
 //! Both are a few words in a static at the call site, without a lock. Where two cores race at the edge of an interval one message more or less gets
 //! through; the count of what was held back stays exact.
 
-use super::write;
 use super::level::Level;
+use super::write;
 use crate::arch;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 

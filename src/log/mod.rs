@@ -42,7 +42,10 @@ pub use level::*;
 
 pub use self::{
     clock::set_time_zero,
-    console::{Console, Mode, PanicWriter, drain, flush_in_panic, mode, names as console_names, panic_writer, register as register_console, set_mode},
+    console::{
+        Console, Mode, PanicWriter, drain, flush_in_panic, mode, names as console_names, panic_writer, register as register_console,
+        set_mode,
+    },
     dmesg::{Query, clear},
     facade::install as install_facade,
     hexdump::{HexRow, hex_dump},

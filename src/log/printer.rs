@@ -6,10 +6,10 @@
 //! It works in pieces of a few dozen bytes and can stop between any two of them, so that a console whose buffer is full goes on where it stopped, and no
 //! stack holds a whole message. A text with line breaks gets the prefix on each line; one at the end is neither needed nor harmful.
 
+use super::RING_WORDS;
 use super::level::Level;
 use super::reader::{Lost, Overwritten, Reader, Record};
 use super::wire::{OVERHEAD_MAX, Packer};
-use super::RING_WORDS;
 use arrayvec::ArrayVec;
 use core::fmt::{self, Write};
 
@@ -192,7 +192,10 @@ impl Printer {
 
 /// Fetches text from byte `taken` on; gives how many bytes of it are in `words`, from byte `taken % 8` of them.
 fn fetch<const WORDS: usize>(
-    reader: &Reader<WORDS>, record: &Record, taken: usize, words: &mut [u64; FETCH_WORDS],
+    reader: &Reader<WORDS>,
+    record: &Record,
+    taken: usize,
+    words: &mut [u64; FETCH_WORDS],
 ) -> Result<usize, Overwritten> {
     let bytes = (FETCH - taken % 8).min(record.len() - taken);
     let nr_words = (taken % 8 + bytes).div_ceil(8);

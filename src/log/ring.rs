@@ -117,29 +117,48 @@ impl<const WORDS: usize> Ring<WORDS> {
     /// `None` if the ring is full of what must not be dropped; that counts as a lost record.
     ///
     /// Context: any, on the ring's own core, and the caller stays on it until it commits.
-    #[inline(always)]
+    #[inline]
     pub(super) fn reserve(&self, words: u32, beneath: Beneath, now: impl Fn() -> u64) -> Option<Reservation> {
         loop {
             let seen = self.head.load(Ordering::Relaxed);
             let place = Place::unpack(seen);
-            let seq = place.seq.wrapping_add(1);
             let end = place.pos.wrapping_add(words);
-
-            let has_room = self.has_room(end) || self.evict(end, beneath);
-            evict_fence(Ordering::Release);
-            let ticks = now();
-            let next = Place { seq, pos: if has_room { end } else { place.pos } };
-
-            if self.head.compare_exchange(seen, next.pack(), Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            if self.has_room(end) || self.evict(end, beneath) {
+                if let Some(reservation) = self.take(place, words, &now) {
+                    return Some(reservation);
+                }
                 continue; // something nested was quicker, and is finished
             }
-            if !has_room {
+            let dropped = Place { seq: place.seq.wrapping_add(1), ..place };
+            if self.head.compare_exchange(seen, dropped.pack(), Ordering::Relaxed, Ordering::Relaxed).is_ok() {
                 return None;
             }
-            self.store(place.pos.wrapping_add(1), ticks);
-            self.word(place.pos).store(Mark::open(place.pos), edge(Edge::Publish, Ordering::Release));
-            return Some(Reservation { place, words });
         }
+    }
+
+    /// As [`Self::reserve`] for the usual case, without a loop or a call: `None`, and nothing lost, if an open record is in the way or something
+    /// nested came in between.
+    #[inline(always)]
+    pub(super) fn try_reserve(&self, words: u32, now: impl Fn() -> u64) -> Option<Reservation> {
+        let place = Place::unpack(self.head.load(Ordering::Relaxed));
+        let end = place.pos.wrapping_add(words);
+        if !self.has_room(end) && !self.try_evict(end) {
+            return None;
+        }
+        self.take(place, words, now)
+    }
+
+    /// Moves `head` from `place` over `words` words that are free, and opens a record there; `None` if it is not at `place` any more.
+    #[inline(always)]
+    fn take(&self, place: Place, words: u32, now: impl Fn() -> u64) -> Option<Reservation> {
+        evict_fence(Ordering::Release);
+        let ticks = now();
+        let next = Place { seq: place.seq.wrapping_add(1), pos: place.pos.wrapping_add(words) };
+        self.head.compare_exchange(place.pack(), next.pack(), Ordering::Relaxed, Ordering::Relaxed).ok()?;
+
+        self.store(place.pos.wrapping_add(1), ticks);
+        self.word(place.pos).store(Mark::open(place.pos), edge(Edge::Publish, Ordering::Release));
+        Some(Reservation { place, words })
     }
 
     /// Finishes a record that uses all of its words.
@@ -163,8 +182,7 @@ impl<const WORDS: usize> Ring<WORDS> {
         self.store(place.pos.wrapping_add(2), Meta { seq: place.seq, ..meta }.pack());
 
         // While the record is still open: no reader walks past it, and who acquires its mark sees this head or a later one.
-        let given_back =
-            used < words && self.head.compare_exchange(next.pack(), less.pack(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let given_back = used < words && self.head.compare_exchange(next.pack(), less.pack(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
         let words = if given_back { used } else { words };
         self.word(place.pos).store(Mark::done(place.pos, words), edge(Edge::Publish, Ordering::Release));
     }
@@ -172,6 +190,18 @@ impl<const WORDS: usize> Ring<WORDS> {
     #[inline(always)]
     fn has_room(&self, end: u32) -> bool {
         is_within::<WORDS>(end, self.tail.load(Ordering::Relaxed))
+    }
+
+    /// Gives up finished records until `end` is within reach of `tail`; false, and nothing changed, if anything else is in the way.
+    #[inline(always)]
+    fn try_evict(&self, end: u32) -> bool {
+        let old = self.tail.load(Ordering::Relaxed);
+        let mut new = old;
+        while !is_within::<WORDS>(end, new) {
+            let Mark::Done { words } = Mark::parse(self.word(new).load(Ordering::Relaxed), new) else { return false };
+            new = new.wrapping_add(words);
+        }
+        self.tail.compare_exchange(old, new, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// Gives up old records until `end` is within reach of `tail`; false if an open one is in the way.

@@ -8,6 +8,7 @@ use super::ring::{Beneath, Peek, Ring};
 use super::text_writer::{TextWriter, words_for};
 use super::{dmesg::Query, new_ring, write};
 use crate::arch::NR_CPUS;
+use std::boxed::Box;
 use std::fmt;
 use std::string::String;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -88,7 +89,7 @@ fn a_record_takes_no_more_than_it_needs_unless_something_nested_lies_behind() {
     let rings = rings::<1024>();
     write::write_formatted(&rings[0], Beneath::Nothing, KERN_INFO, "", format_args!("{}", 12345));
     assert_eq!(rings[0].newest().pos, words_for(5));
-    write::write_text(&rings[1], Beneath::Nothing, KERN_INFO, "a: ", "constant");
+    write::write_pieces(&rings[1], Beneath::Nothing, KERN_INFO, &["a: ", "constant"]);
     assert_eq!(rings[1].newest().pos, words_for(11));
     write::write_formatted(&rings[2], Beneath::Nothing, KERN_INFO, "", format_args!("{}", Interrupted { ring: &rings[2], depth: 1 }));
     assert_eq!(rings[2].newest().pos, WORDS_MAX + words_for("depth 1: inside end".len() as u32));
@@ -126,7 +127,8 @@ fn positions_and_numbers_may_wrap() {
 fn an_oversize_message_is_cut_and_marked() {
     let rings = rings::<1024>();
     let long = "x".repeat(TEXT_MAX as usize + 1);
-    write::write_text(&rings[0], Beneath::Nothing, KERN_INFO, "", &long);
+    assert!(!write::write_constant(&rings[0], KERN_INFO, &long), "left to the slow way");
+    write::write_pieces(&rings[0], Beneath::Nothing, KERN_INFO, &["", &long]);
     write::write_formatted(&rings[0], Beneath::Nothing, KERN_INFO, "", format_args!("{long}{}", 1));
     let cut = format!("cpu0 {} <cut off>", &long[1..]);
     assert_eq!(all(&mut Reader::over(rings)), [cut.clone(), cut]);
@@ -151,10 +153,22 @@ fn an_open_record_is_not_overwritten_by_what_nests_in_it() {
 }
 
 #[test]
+fn the_quick_way_gives_up_only_before_an_open_record() {
+    let rings = rings::<64>();
+    for i in 0..100 {
+        assert!(write::write_constant(&rings[0], KERN_INFO, &"constant"[..i % 9]), "message {i}");
+    }
+    let _never_committed = rings[0].reserve(words_for(0), Beneath::Nothing, || 1).expect("room");
+    let before = (rings[0].newest().seq, (0..100).filter(|_| write::write_constant(&rings[0], KERN_INFO, "")).count());
+    assert_eq!(before.1, 20, "all of the ring but the open record");
+    assert_eq!(rings[0].newest().seq, before.0 + 20, "what it did not write it does not count as lost: the slow way does");
+    assert!(!write::write_constant(&rings[0], KERN_INFO, ""));
+}
+
+#[test]
 fn a_dead_writer_does_not_block_its_ring() {
     let rings = rings::<64>();
-    let dead = rings[0].reserve(words_for(100), Beneath::Nothing, || 1).expect("room");
-    core::mem::forget(dead);
+    let _never_committed = rings[0].reserve(words_for(100), Beneath::Nothing, || 1).expect("room");
     let ok = (0..100).all(|i| {
         let reservation = rings[0].reserve(words_for(8), Beneath::Nothing, || 2 + i);
         reservation.is_some_and(|reservation| {
@@ -323,7 +337,7 @@ fn writers_on_two_cores_and_a_reader_on_a_third() {
                 for i in 0..MESSAGES {
                     let text = pattern(cpu, i);
                     match i % 2 {
-                        0 => write::write_text(&rings[cpu], Beneath::Nothing, KERN_INFO, "", &text),
+                        0 => assert!(write::write_constant(&rings[cpu], KERN_INFO, &text)),
                         _ => write::write_formatted(&rings[cpu], Beneath::Nothing, KERN_INFO, "", format_args!("{text}{}", "")),
                     }
                 }

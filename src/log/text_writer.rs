@@ -104,7 +104,7 @@ impl<'a, const WORDS: usize> TextWriter<'a, WORDS> {
         if self.reservation.is_nothing() {
             return;
         }
-        if self.bytes % WORD as u32 != 0 {
+        if !self.bytes.is_multiple_of(WORD as u32) {
             self.ring.store(self.word_pos(), self.partial);
         }
         let meta = Meta { seq: 0, bytes: self.bytes, flags: self.flags | flags, level };
@@ -162,6 +162,7 @@ mod tests {
     use crate::log::level::KERN_INFO;
     use crate::log::ring::{Beneath, Peek};
     use core::fmt::Write;
+    use std::vec::Vec;
 
     /// Writes `pieces` into a fresh ring and reads the text back.
     fn through_ring(pieces: &[&str], bytes_max: u32) -> (Vec<u8>, Meta) {

@@ -75,6 +75,7 @@ const fn leb128_len(value: u64) -> usize {
 mod tests {
     use super::*;
     use crate::log::level::KERN_WARNING;
+    use std::vec::Vec;
 
     #[test]
     fn a_packet_has_the_form_that_the_decoder_expects() {

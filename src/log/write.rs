@@ -3,11 +3,11 @@
 //! A constant message takes exactly the words it needs and is copied; a formatted one is formatted in place into the largest record, which then shrinks.
 //! The core is pinned by the preemption count from reservation to commit, so that everything between nests strictly; interrupts stay as they are.
 
+use super::console;
 use super::level::Level;
 use super::record::{Meta, TEXT_MAX, WORDS_MAX};
 use super::ring::{Beneath, Ring};
 use super::text_writer::{TextWriter, store_all, words_for};
-use super::console;
 use crate::{arch, cpu};
 use core::fmt::{self, Write};
 
@@ -24,12 +24,23 @@ pub fn emit(level: Level, prefix: &str, args: fmt::Arguments<'_>) {
 
 /// Logs `message` as it is.
 ///
+/// A function without calls in its usual path, so that it saves no registers.
+///
 /// Context: any; as [`emit`].
 #[inline(never)]
 pub fn text(level: Level, prefix: &str, message: &str) {
+    let pinned = cpu::PreemptGuard::new();
+    let is_written = prefix.is_empty() && write_constant(super::ring_of_this_core(), level, message);
+    drop(pinned);
+    if is_written { console::wake(level) } else { pieces(level, prefix, message) }
+}
+
+#[cold]
+#[inline(never)]
+fn pieces(level: Level, prefix: &str, message: &str) {
     {
         let pinned = cpu::PreemptGuard::new();
-        write_text(super::ring_of_this_core(), beneath(&pinned), level, prefix, message);
+        write_pieces(super::ring_of_this_core(), beneath(&pinned), level, &[prefix, message]);
     }
     console::wake(level);
 }
@@ -48,25 +59,20 @@ pub(super) fn beneath(_pinned: &cpu::PreemptGuard) -> Beneath {
     if cpu::preempt_count() == 1 { Beneath::Nothing } else { Beneath::MaybeWriter }
 }
 
+/// Copies `message` into a record of its size; false if that cannot be done at once.
 #[inline(always)]
-pub(super) fn write_text<const WORDS: usize>(ring: &Ring<WORDS>, beneath: Beneath, level: Level, prefix: &str, message: &str) {
-    if prefix.is_empty() && message.len() <= TEXT_MAX as usize {
-        write_constant(ring, beneath, level, message);
-    } else {
-        write_pieces(ring, beneath, level, &[prefix, message]);
+pub(super) fn write_constant<const WORDS: usize>(ring: &Ring<WORDS>, level: Level, message: &str) -> bool {
+    if message.len() > TEXT_MAX as usize {
+        return false;
     }
-}
-
-#[inline(always)]
-fn write_constant<const WORDS: usize>(ring: &Ring<WORDS>, beneath: Beneath, level: Level, message: &str) {
     let bytes = message.len() as u32;
-    let Some(reservation) = ring.reserve(words_for(bytes), beneath, arch::counter::now) else { return };
+    let Some(reservation) = ring.try_reserve(words_for(bytes), arch::counter::now) else { return false };
     store_all(ring, reservation.text(), message.as_bytes());
     ring.commit_whole(reservation, Meta { seq: 0, bytes, flags: 0, level });
+    true
 }
 
-#[cold]
-fn write_pieces<const WORDS: usize>(ring: &Ring<WORDS>, beneath: Beneath, level: Level, pieces: &[&str]) {
+pub(super) fn write_pieces<const WORDS: usize>(ring: &Ring<WORDS>, beneath: Beneath, level: Level, pieces: &[&str]) {
     let bytes = pieces.iter().map(|piece| piece.len()).sum::<usize>().min(TEXT_MAX as usize) as u32;
     let Some(reservation) = ring.reserve(words_for(bytes), beneath, arch::counter::now) else { return };
     let mut writer = TextWriter::new(ring, reservation, bytes);
@@ -75,7 +81,13 @@ fn write_pieces<const WORDS: usize>(ring: &Ring<WORDS>, beneath: Beneath, level:
 }
 
 #[inline(always)]
-pub(super) fn write_formatted<const WORDS: usize>(ring: &Ring<WORDS>, beneath: Beneath, level: Level, prefix: &str, args: fmt::Arguments<'_>) {
+pub(super) fn write_formatted<const WORDS: usize>(
+    ring: &Ring<WORDS>,
+    beneath: Beneath,
+    level: Level,
+    prefix: &str,
+    args: fmt::Arguments<'_>,
+) {
     let Some(reservation) = ring.reserve(WORDS_MAX, beneath, arch::counter::now) else { return };
     let mut writer = TextWriter::new(ring, reservation, TEXT_MAX);
     writer.push_str(prefix);

@@ -49,6 +49,7 @@ pub use self::port::Console;
 pub use self::row::Row;
 #[cfg(target_os = "none")]
 pub use self::terminal::SerialTerminal;
+#[doc(inline)]
 pub use crate::__command as command;
 
 use self::exec::Executor;

@@ -1,7 +1,7 @@
 //! Memory barriers by their Linux names: which one, when, and the instruction it is.
 //!
-//! Most code needs none of them: locks, completions and the value-returning atomics order what they must. A bare barrier is half of a pair, and a pair needs a
-//! comment at each end that names the other.
+//! Most code needs none of them: locks, completions and the value-returning atomics order what they must. A bare barrier is half of a pair,
+//! and a pair needs a comment at each end that names the other.
 //!
 //! | to order | between | use | instruction |
 //! |---|---|---|---|
@@ -18,18 +18,20 @@
 //! | program text | the compiler | [`barrier`] | none |
 //! | device registers and memory | a core and a device | [`super::mmio`] | DMB OSHLD, DMB OSHST |
 //!
-//! DMB and not DSB wherever memory is all that matters: DSB also stops execution until every access is complete. Inner shareable is the four cores; outer
-//! shareable reaches the bus masters beyond. In a build for one core (feature `up`) the `smp_` forms only hold the compiler, since a core sees its own accesses
-//! in order; the others stay, since devices are there still.
+//! DMB and not DSB wherever memory is all that matters: DSB also stops execution until every access is complete. Inner shareable is the
+//! four cores; outer shareable reaches the bus masters beyond. In a build for one core (feature `up`) the `smp_` forms only hold the
+//! compiler, since a core sees its own accesses in order; the others stay, since devices are there still.
 //!
-//! Sources: ARM DDI 0487, B2.3 (memory model), B2.3.12 "Memory barriers", B2.3.2 (dependencies), D8.2 (ISB and context synchronization).
+//! Sources: ARM DDI 0487, B2.3 (memory model), "Memory barriers" and "Dependency relations" there; "Context synchronization event" in its
+//! glossary.
 
 use crate::arch;
 use crate::sync::atomic::{Atomic, Value};
 
 pub use crate::arch::barrier::{dma_mb, dma_rmb, dma_wmb, isb, mb, rmb, wmb};
 
-/// Keeps the compiler from moving, merging or dropping memory accesses across; no instruction. Enough between a thread and an irq handler of the same core.
+/// Keeps the compiler from moving, merging or dropping memory accesses across; no instruction. Enough between a thread and an irq handler
+/// of the same core.
 ///
 /// Context: any.
 #[inline(always)]
@@ -39,7 +41,8 @@ pub fn barrier() {
 
 /// Orders every access before against every access after, among the cores (DMB ISH): the only one that keeps a store before a later load.
 ///
-/// Use: both sides of "I say what I want, then look what you want" (sleep and wake, Dekker's flags); pairs with another `smp_mb` or full-barrier atomic.
+/// Use: both sides of "I say what I want, then look what you want" (sleep and wake, Dekker's flags); pairs with another `smp_mb` or
+/// full-barrier atomic.
 ///
 /// Context: any.
 #[inline(always)]
@@ -67,7 +70,8 @@ pub fn smp_wmb() {
     if cfg!(feature = "up") { arch::barrier::compiler() } else { arch::barrier::smp_wmb() }
 }
 
-/// Makes a full barrier of the void atomic operation that follows (DMB ISH): `add`, `inc`, `or`, `set_bit` and their like order nothing themselves.
+/// Makes a full barrier of the void atomic operation that follows (DMB ISH): `add`, `inc`, `or`, `set_bit` and their like order nothing
+/// themselves.
 ///
 /// Context: any.
 #[doc(alias = "smp_mb__before_atomic")]
@@ -140,11 +144,12 @@ pub fn smp_acquire_after_ctrl_dep() {
     smp_rmb();
 }
 
-/// Orders the load of a pointer before the loads through it: nothing to do, the address dependency does it on every Arm core (ARM DDI 0487, B2.3.2).
+/// Orders the load of a pointer before the loads through it: nothing to do, the address dependency does it on every Arm core (ARM DDI 0487,
+/// B2.3).
 ///
-/// The name documents the place. What it cannot mend is a compiler that replaces the address: do not compare the pointer with a known address and then use it,
-/// and do not index an array of one element by the value. A dependency orders loads only if they use the *address*; a branch on the value (control dependency)
-/// orders later stores, never later loads.
+/// The name documents the place. What it cannot mend is a compiler that replaces the address: do not compare the pointer with a known
+/// address and then use it, and do not index an array of one element by the value. A dependency orders loads only if they use the
+/// *address*; a branch on the value (control dependency) orders later stores, never later loads.
 ///
 /// Context: any.
 #[inline(always)]
@@ -154,8 +159,8 @@ pub fn read_barrier_depends() {
 
 /// Loads from memory that something outside Rust's view changes, whole and exactly once (Linux's `READ_ONCE`).
 ///
-/// Between cores use [`Atomic::read`], which is the same instruction and needs no `unsafe`; this is for what hardware or a loader writes: a page table entry, a
-/// descriptor. Orders nothing but what depends on the value.
+/// Between cores use [`Atomic::read`], which is the same instruction and needs no `unsafe`; this is for what hardware or a loader writes: a
+/// page table entry, a descriptor. Orders nothing but what depends on the value.
 ///
 /// Context: any.
 ///

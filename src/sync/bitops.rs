@@ -1,7 +1,7 @@
 //! Bit operations on maps that all cores share: words of [`AtomicU64`], each bit changed indivisibly.
 //!
-//! [`BitOps`] is on an `AtomicU64`, on arrays and slices of them, and on [`Bitmap`]; numbers and searches are as in [`crate::util::bitmap`], which has the same
-//! operations for maps that one owner has alone (Linux's `__` forms, through `&mut`).
+//! [`BitOps`] is on an `AtomicU64`, on arrays and slices of them, and on [`Bitmap`]; numbers and searches are as in
+//! [`crate::util::bitmap`], which has the same operations for maps that one owner has alone (Linux's `__` forms, through `&mut`).
 //!
 //! | Linux | here | order |
 //! |---|---|---|
@@ -252,15 +252,8 @@ pub struct Bitmap<const WORDS: usize> {
 
 impl<const WORDS: usize> Bitmap<WORDS> {
     /// A map with all bits clear.
-    #[cfg(not(loom))]
     pub const fn new() -> Self {
         Self { words: [const { AtomicU64::new(0) }; WORDS] }
-    }
-
-    /// A map with all bits clear.
-    #[cfg(loom)]
-    pub fn new() -> Self {
-        Self { words: core::array::from_fn(|_| AtomicU64::new(0)) }
     }
 
     /// The words as plain numbers, for whoever has the map alone.

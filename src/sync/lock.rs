@@ -3,15 +3,45 @@
 //! Here meet the three things that a lock is made of; each knows nothing of the others. The order is: enter the policy's section, take the
 //! algorithm, and the reverse on the way out, so that nobody is interrupted or preempted while holding in a context that could deadlock.
 //!
+//! What the types refuse: a call may ask for more than the type's policy, never for less;
+//! ```compile_fail,E0277
+//! static TIMER: tetra::sync::IrqSpinLock<u32> = tetra::sync::IrqSpinLock::new(0);
+//! TIMER.lock_bh(); // a handler takes this lock: bottom halves off is not enough
+//! ```
+//! a guard stays on its core and thread;
+//! ```compile_fail,E0277
+//! static COUNT: tetra::sync::SpinLock<u32> = tetra::sync::SpinLock::new(0);
+//! let guard = COUNT.lock();
+//! std::thread::spawn(move || drop(guard));
+//! ```
+//! the data is reached through a guard alone, and not beyond its life;
+//! ```compile_fail,E0616
+//! static COUNT: tetra::sync::SpinLock<u32> = tetra::sync::SpinLock::new(0);
+//! let data = COUNT.data.get();
+//! ```
+//! ```compile_fail,E0505
+//! let lock = tetra::sync::SpinLock::new(vec![1]);
+//! let guard = lock.lock();
+//! let first = &guard[0];
+//! drop(guard);
+//! println!("{first}");
+//! ```
+//! what must not be shared between cores is not shared by a lock either.
+//! ```compile_fail,E0277
+//! static SHARED: tetra::sync::SpinLock<std::rc::Rc<u32>> = todo!();
+//! ```
+//!
 //! Neighbours: `raw` (algorithms), `policy` (sections), `meta` (hooks), `spinlock` (the names that users know).
 
-use super::meta::LockMeta;
+use super::meta::{Access, IS_WATCHED, LockMeta};
 use super::policy::{AtLeast, BottomHalfDisabled, LocalIrqDisabled, Policy, PreemptDisabled};
 use super::raw::RawLock;
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
+use core::pin::Pin;
+use core::ptr::NonNull;
 
 /// Data that one holder at a time may touch.
 pub struct Lock<T: ?Sized, R: RawLock, G: Policy> {
@@ -40,74 +70,145 @@ impl<T, R: RawLock, G: Policy> Lock<T, R, G> {
     }
 }
 
-impl<T: ?Sized, R: RawLock, G: Policy> Lock<T, R, G> {
+/// For algorithms that need nothing from the taker.
+impl<T: ?Sized, R: RawLock<Node = ()>, G: Policy> Lock<T, R, G> {
     /// Takes the lock in its type's context; spins until it can.
     ///
     /// Context: any that the policy allows; does not sleep. Acquire: all before the last unlock happens before what follows.
     #[inline(always)]
+    #[track_caller]
     pub fn lock(&self) -> LockGuard<'_, T, R, G, G> {
-        self.lock_in()
+        self.lock_in(NonNull::dangling())
     }
 
-    /// Takes the lock with irqs off: Linux's `spin_lock_irqsave` and `spin_lock_irq` in one, since the state is counted.
+    /// Takes the lock with irqs off: Linux's `spin_lock_irqsave`.
+    ///
+    /// Context: any; afterwards irqs are off until the last guard that wants it so has dropped, in whatever order. Ordering: as `lock`.
     #[inline(always)]
+    #[track_caller]
     pub fn lock_irqsave(&self) -> LockGuard<'_, T, R, G, LocalIrqDisabled>
     where
         LocalIrqDisabled: AtLeast<G>,
     {
-        self.lock_in()
+        self.lock_in(NonNull::dangling())
     }
 
-    /// The same as `lock_irqsave`: whoever knows irqs to be on gains nothing here by saying so.
+    /// Linux's `spin_lock_irq`, and the same as `lock_irqsave`: since sections are counted, whoever knows irqs to be on gains nothing by saying so.
     #[inline(always)]
+    #[track_caller]
     pub fn lock_irq(&self) -> LockGuard<'_, T, R, G, LocalIrqDisabled>
     where
         LocalIrqDisabled: AtLeast<G>,
     {
-        self.lock_in()
+        self.lock_in(NonNull::dangling())
     }
 
-    /// Takes the lock with bottom halves off.
+    /// Takes the lock with bottom halves off: Linux's `spin_lock_bh`.
+    ///
+    /// Context: thread or softirq. Ordering: as `lock`.
     #[inline(always)]
+    #[track_caller]
     pub fn lock_bh(&self) -> LockGuard<'_, T, R, G, BottomHalfDisabled>
     where
         BottomHalfDisabled: AtLeast<G>,
     {
-        self.lock_in()
+        self.lock_in(NonNull::dangling())
+    }
+
+    /// Takes the lock in the context that the caller's types ask for: for locks made of this one.
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn lock_as<C: AtLeast<G>>(&self) -> LockGuard<'_, T, R, G, C> {
+        self.lock_in(NonNull::dangling())
+    }
+
+    /// As `lock_as`, if the lock is free.
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn try_lock_as<C: AtLeast<G>>(&self) -> Option<LockGuard<'_, T, R, G, C>> {
+        self.try_lock_in(NonNull::dangling())
     }
 
     /// Takes the lock if it is free.
     ///
     /// Context: as `lock`, and does not spin. Acquire on success; no order on failure.
     #[inline(always)]
+    #[track_caller]
     pub fn try_lock(&self) -> Option<LockGuard<'_, T, R, G, G>> {
-        self.try_lock_in()
+        self.try_lock_in(NonNull::dangling())
     }
 
-    /// Takes the lock with irqs off if it is free; else irqs are as before.
+    /// Takes the lock with irqs off if it is free; else irqs are as before. Context and ordering: as `try_lock`.
     #[inline(always)]
+    #[track_caller]
     pub fn try_lock_irqsave(&self) -> Option<LockGuard<'_, T, R, G, LocalIrqDisabled>>
     where
         LocalIrqDisabled: AtLeast<G>,
     {
-        self.try_lock_in()
+        self.try_lock_in(NonNull::dangling())
     }
 
-    /// Takes the lock with bottom halves off if it is free; else they are as before.
+    /// The same as `try_lock_irqsave`.
     #[inline(always)]
+    #[track_caller]
+    pub fn try_lock_irq(&self) -> Option<LockGuard<'_, T, R, G, LocalIrqDisabled>>
+    where
+        LocalIrqDisabled: AtLeast<G>,
+    {
+        self.try_lock_in(NonNull::dangling())
+    }
+
+    /// Takes the lock with bottom halves off if it is free; else they are as before. Context and ordering: as `try_lock`.
+    #[inline(always)]
+    #[track_caller]
     pub fn try_lock_bh(&self) -> Option<LockGuard<'_, T, R, G, BottomHalfDisabled>>
     where
         BottomHalfDisabled: AtLeast<G>,
     {
-        self.try_lock_in()
+        self.try_lock_in(NonNull::dangling())
+    }
+}
+
+impl<T: ?Sized, R: RawLock, G: Policy> Lock<T, R, G> {
+    /// Takes the lock with the taker's own queue node; spins until it can.
+    ///
+    /// The node is borrowed as long as the guard lives, so it can neither move nor stand in two queues; see `raw::mcs`.
+    ///
+    /// Context and ordering: as `lock`.
+    #[inline(always)]
+    #[track_caller]
+    pub fn lock_with<'a>(&'a self, node: Pin<&'a mut R::Node>) -> LockGuard<'a, T, R, G, G> {
+        self.lock_in(node_ptr(node))
     }
 
-    /// Someone holds the lock. A hint: stale on return unless the caller is the holder.
+    /// Takes the lock with irqs off and the taker's own node.
+    #[inline(always)]
+    #[track_caller]
+    pub fn lock_irqsave_with<'a>(&'a self, node: Pin<&'a mut R::Node>) -> LockGuard<'a, T, R, G, LocalIrqDisabled>
+    where
+        LocalIrqDisabled: AtLeast<G>,
+    {
+        self.lock_in(node_ptr(node))
+    }
+
+    /// Takes the lock with the taker's own node if it is free.
+    #[inline(always)]
+    #[track_caller]
+    pub fn try_lock_with<'a>(&'a self, node: Pin<&'a mut R::Node>) -> Option<LockGuard<'a, T, R, G, G>> {
+        self.try_lock_in(node_ptr(node))
+    }
+
+    /// Someone holds the lock. A hint: stale on return unless the caller is the holder. In a build for one core without `debug_spinlock` nobody
+    /// keeps the answer, and it is `false`.
+    ///
+    /// Context: any.
     pub fn is_locked(&self) -> bool {
-        self.raw.is_locked()
+        self.raw.is_locked() || self.meta.is_held()
     }
 
     /// Someone waits for the lock. A hint for holders that could let go for a moment.
+    ///
+    /// Context: any.
     pub fn is_contended(&self) -> bool {
         self.raw.is_contended()
     }
@@ -118,20 +219,40 @@ impl<T: ?Sized, R: RawLock, G: Policy> Lock<T, R, G> {
     }
 
     #[inline(always)]
-    fn lock_in<C: AtLeast<G>>(&self) -> LockGuard<'_, T, R, G, C> {
+    #[track_caller]
+    fn lock_in<C: AtLeast<G>>(&self, node: NonNull<R::Node>) -> LockGuard<'_, T, R, G, C> {
         C::enter();
-        self.meta.acquire();
-        let token = self.raw.lock();
-        self.meta.acquired();
+        self.meta.acquire(Access::Exclusive);
+        let token = self.take(node);
+        self.meta.acquired(Access::Exclusive);
         LockGuard { lock: self, token, _context: PhantomData }
     }
 
     #[inline(always)]
-    fn try_lock_in<C: AtLeast<G>>(&self) -> Option<LockGuard<'_, T, R, G, C>> {
+    #[track_caller]
+    fn take(&self, node: NonNull<R::Node>) -> R::Token {
+        if !IS_WATCHED {
+            // SAFETY: the node is pinned and borrowed until the guard is dropped (or it takes up no room); if the guard is leaked, the node's own
+            // destructor stands in.
+            return unsafe { self.raw.lock_with(node) };
+        }
+        // SAFETY: as above.
+        let (token, is_held) = unsafe { self.raw.begin(node) };
+        if !is_held {
+            let mut wait = self.meta.contended(Access::Exclusive);
+            self.raw.wait(token, &mut || wait.look());
+        }
+        token
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    fn try_lock_in<C: AtLeast<G>>(&self, node: NonNull<R::Node>) -> Option<LockGuard<'_, T, R, G, C>> {
         C::enter();
-        match self.raw.try_lock() {
+        // SAFETY: as in `take`.
+        match unsafe { self.raw.try_lock_with(node) } {
             Some(token) => {
-                self.meta.acquired();
+                self.meta.acquired(Access::Exclusive);
                 Some(LockGuard { lock: self, token, _context: PhantomData })
             }
             None => {
@@ -140,6 +261,12 @@ impl<T: ?Sized, R: RawLock, G: Policy> Lock<T, R, G> {
             }
         }
     }
+}
+
+#[inline(always)]
+fn node_ptr<N>(node: Pin<&mut N>) -> NonNull<N> {
+    // SAFETY: the algorithm does not move the node.
+    NonNull::from(unsafe { node.get_unchecked_mut() })
 }
 
 impl<T: ?Sized, R: RawLock, G: Policy> fmt::Debug for Lock<T, R, G> {
@@ -182,7 +309,7 @@ impl<T: ?Sized, R: RawLock, G: Policy, C: Policy> DerefMut for LockGuard<'_, T, 
 impl<T: ?Sized, R: RawLock, G: Policy, C: Policy> Drop for LockGuard<'_, T, R, G, C> {
     #[inline(always)]
     fn drop(&mut self) {
-        self.lock.meta.release();
+        self.lock.meta.release(Access::Exclusive);
         // SAFETY: this guard holds the lock by `token`, and is dropped once.
         unsafe { self.lock.raw.unlock(self.token) };
         C::leave();

@@ -1,15 +1,35 @@
-//! What a lock knows of itself beside its state: its class for lockdep, its figures for lock_stat. Zero-sized when both are built out.
+//! What a lock knows of itself beside its state: its place of creation, its holder, its figures. Zero-sized when every check is built out.
 //!
-//! The four hooks are called in `lock.rs` and nowhere else, in this order: `acquire` before the algorithm is entered, `contended` if it had to
-//! wait, `acquired` when it is held, `release` before it is given back. Features add their bodies here; the algorithms know nothing of them.
+//! The hooks are called in `lock.rs` and `rwlock.rs` and nowhere else, in this order: `acquire` before the algorithm is entered, `contended` if it
+//! has to wait (what it gives is asked at each round of the wait), `acquired` when the lock is held, `release` before it is given back. A try
+//! that succeeds calls `acquired` alone. Features add their bodies here; the algorithms know nothing of them. Hooks see the call's place
+//! (`#[track_caller]`), which costs nothing where they are empty.
+//!
+//! Neighbours: `debug_spinlock` has the body for holders.
 
+#[cfg(feature = "debug_spinlock")]
+use super::debug_spinlock::{Holder, Patience};
 use core::panic::Location;
+
+/// A check is built in that wants to see who waits.
+pub(super) const IS_WATCHED: bool = cfg!(any(feature = "debug_spinlock", feature = "lockdep", feature = "lock_stat"));
+
+/// How a lock is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Alone.
+    Exclusive,
+    /// With other readers.
+    Shared,
+}
 
 /// The identity of a lock for the checks. `place` is where the lock was created: all locks made there are of one class.
 #[derive(Debug)]
 pub struct LockMeta {
-    #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+    #[cfg(any(feature = "lockdep", feature = "lock_stat", feature = "debug_spinlock"))]
     place: &'static Location<'static>,
+    #[cfg(feature = "debug_spinlock")]
+    holder: Holder,
 }
 
 impl LockMeta {
@@ -17,29 +37,87 @@ impl LockMeta {
     #[track_caller]
     pub const fn new() -> Self {
         Self {
-            #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+            #[cfg(any(feature = "lockdep", feature = "lock_stat", feature = "debug_spinlock"))]
             place: Location::caller(),
+            #[cfg(feature = "debug_spinlock")]
+            holder: Holder::NOBODY,
         }
     }
 
     /// Where the lock was created, if this build keeps it.
     pub fn place(&self) -> Option<&'static Location<'static>> {
-        #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+        #[cfg(any(feature = "lockdep", feature = "lock_stat", feature = "debug_spinlock"))]
         return Some(self.place);
-        #[cfg(not(any(feature = "lockdep", feature = "lock_stat")))]
+        #[cfg(not(any(feature = "lockdep", feature = "lock_stat", feature = "debug_spinlock")))]
         None
     }
 
+    /// Someone holds the lock alone, as far as this build keeps it.
+    #[inline]
+    pub(super) fn is_held(&self) -> bool {
+        #[cfg(feature = "debug_spinlock")]
+        return self.holder.is_somebody();
+        #[cfg(not(feature = "debug_spinlock"))]
+        false
+    }
+
     /// The caller is about to take the lock and may wait for it.
+    ///
+    /// # Panics
+    /// With `debug_spinlock`, if this core holds the lock alone: the wait would never end.
     #[inline(always)]
-    pub(super) fn acquire(&self) {}
+    #[track_caller]
+    pub(super) fn acquire(&self, _access: Access) {
+        #[cfg(feature = "debug_spinlock")]
+        self.holder.check_before_wait(self.place);
+    }
+
+    /// The lock is not free: a wait begins.
+    #[inline(always)]
+    #[track_caller]
+    pub(super) fn contended(&self, _access: Access) -> Wait<'_> {
+        Wait {
+            #[cfg(feature = "debug_spinlock")]
+            patience: Patience::new(&self.holder, self.place),
+            _meta: core::marker::PhantomData,
+        }
+    }
 
     /// The lock is held now.
     #[inline(always)]
-    pub(super) fn acquired(&self) {}
+    #[track_caller]
+    pub(super) fn acquired(&self, _access: Access) {
+        #[cfg(feature = "debug_spinlock")]
+        if _access == Access::Exclusive {
+            self.holder.set();
+        }
+    }
 
     /// The lock is about to be given back.
     #[inline(always)]
-    pub(super) fn release(&self) {}
+    pub(super) fn release(&self, _access: Access) {
+        #[cfg(feature = "debug_spinlock")]
+        if _access == Access::Exclusive {
+            self.holder.clear(self.place);
+        }
+    }
 }
 
+/// A wait for a lock that is watched.
+pub(super) struct Wait<'a> {
+    #[cfg(feature = "debug_spinlock")]
+    patience: Patience<'a>,
+    _meta: core::marker::PhantomData<&'a LockMeta>,
+}
+
+impl Wait<'_> {
+    /// A round of the wait has passed.
+    #[inline]
+    pub(super) fn look(&mut self) {
+        #[cfg(feature = "debug_spinlock")]
+        self.patience.look();
+    }
+}
+
+#[cfg(not(any(feature = "lockdep", feature = "lock_stat", feature = "debug_spinlock")))]
+const _: () = assert!(size_of::<LockMeta>() == 0 && size_of::<Wait<'_>>() == 0);

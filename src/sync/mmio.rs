@@ -1,11 +1,12 @@
 //! Device registers with the order that drivers expect, by their Linux names; `b`, `w`, `l`, `q` are 8, 16, 32 and 64 bits.
 //!
-//! Accesses to one device (Device-nGnRE memory) reach it in program order anyway; the barriers order them against *memory*: what `writel` starts a device on is
-//! in memory before (DMB OSHST), what `readl` says is done can be read after (DMB OSHLD). The `_relaxed` forms leave that out, for registers that start and
-//! report nothing, and for several in a row before the one that does. Drivers with typed registers (`tock-registers`) make relaxed accesses and add
-//! [`super::barrier::dma_wmb`] and [`super::barrier::dma_rmb`] where memory is involved.
+//! Accesses to one device (Device-nGnRE memory) reach it in program order anyway; the barriers order them against *memory*: what `writel`
+//! starts a device on is in memory before (DMB OSHST), what `readl` says is done can be read after (DMB OSHLD). The `_relaxed` forms leave
+//! that out, for registers that start and report nothing, and for several in a row before the one that does. Drivers with typed registers
+//! (`tock-registers`) make relaxed accesses and add [`super::barrier::dma_wmb`] and [`super::barrier::dma_rmb`] where memory is involved.
 //!
-//! A read that must take effect before a delay or the next read of the counter needs [`super::barrier::mb`] after it: DMB orders accesses, not time.
+//! A read that must take effect before a delay or the next read of the counter needs [`super::barrier::mb`] after it: DMB orders accesses,
+//! not time.
 //!
 //! Sources: ARM DDI 0487, B2.7 "Memory types and attributes", B2.3 "Memory barriers".
 

@@ -6,21 +6,36 @@
 //! | a lock algorithm | [`raw`] |
 //! | how an algorithm, a context policy and the checks make a lock | [`lock`], [`policy`], [`meta`] |
 //! | the spinlock under its names | [`spinlock`] |
+//! | readers beside each other: with a lock, or without one | [`rwlock`], [`seqlock`] |
+//! | counting without sharing a cache line | [`percpu_counter`] |
+//! | what is made once | [`once`] |
+//! | who holds a lock, recursion, long waits | [`debug_spinlock`] |
 //!
 //! A lock is `Lock<T, R, G>`: data, algorithm, and the least permissive context that touches the data. `docs/locking.md` says which to choose.
 
 pub mod atomic;
 pub mod barrier;
 pub mod bitops;
+#[cfg(feature = "debug_spinlock")]
+pub mod debug_spinlock;
 pub mod lock;
 pub mod meta;
 pub mod mmio;
+pub mod once;
+pub mod percpu_counter;
 pub mod policy;
 pub mod raw;
 pub mod refcount;
+pub mod rwlock;
+pub mod seqlock;
 pub mod spinlock;
 
+pub use crate::__seq_data as seq_data;
 pub use lock::{Lock, LockGuard};
+pub use once::{Lazy, Once};
+pub use percpu_counter::CounterCell;
 pub use policy::{BottomHalfDisabled, LocalIrqDisabled, PreemptDisabled};
-pub use raw::RawLock;
-pub use spinlock::{IrqSpinLock, SpinLock};
+pub use raw::{McsNode, RawLock};
+pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+pub use seqlock::{SeqCount, SeqData, SeqLatch, SeqLock};
+pub use spinlock::{BhSpinLock, IrqSpinLock, McsSpinLock, SpinLock, TasSpinLock};

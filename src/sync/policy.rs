@@ -2,9 +2,19 @@
 //!
 //! A lock's type names the least that its data needs; a call may ask for more (`lock_irqsave` on a preempt-off lock), never for less: the
 //! `AtLeast` bounds leave those calls out. Everything is counted (`cpu::preempt`, `cpu::irq_guard`), so guards drop in any order.
+//!
+//! In a build for one core that never preempts (features `up` and `preempt_none`) nothing is left for `PreemptDisabled` to do: no other thread
+//! comes in between, and it only keeps the compiler from moving accesses out of the section. Bottom halves and irqs are marked as ever. With
+//! `debug` the depth is counted there too, so that sleeping in the section is found.
 
-use crate::arch::count;
+use crate::arch::{barrier, count};
 use crate::cpu::irq_guard;
+
+#[cfg(all(feature = "preempt_none", feature = "preempt_voluntary"))]
+compile_error!("`preempt_none` and `preempt_voluntary` are two preemption models: choose one, or neither for full preemption");
+
+/// Preemption must be counted: another core may look for work, or a thread may be preempted, or depths are checked.
+const COUNTS_PREEMPTION: bool = cfg!(any(not(feature = "up"), not(feature = "preempt_none"), feature = "debug"));
 
 /// A section of this core: `enter` before the lock is taken, `leave` after it is released, on the same core and thread.
 ///
@@ -37,12 +47,12 @@ unsafe impl Policy for PreemptDisabled {
 
     #[inline(always)]
     fn enter() {
-        count::enter_preempt_off();
+        if COUNTS_PREEMPTION { count::enter_preempt_off() } else { barrier::compiler() }
     }
 
     #[inline(always)]
     fn leave() {
-        count::leave_preempt_off();
+        if COUNTS_PREEMPTION { count::leave_preempt_off() } else { barrier::compiler() }
     }
 }
 

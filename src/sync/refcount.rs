@@ -1,7 +1,7 @@
 //! A reference count that saturates instead of wrapping (Linux's `refcount_t`).
 //!
-//! A plain counter that wraps turns a leak into a use after free: 2^32 lost `put`s and the object is freed under its users. This one reports the first step over
-//! the edge, then stays in the middle of the forbidden half for ever: the object leaks, and nothing worse.
+//! A plain counter that wraps turns a leak into a use after free: 2^32 lost `put`s and the object is freed under its users. This one
+//! reports the first step over the edge, then stays in the middle of the forbidden half for ever: the object leaks, and nothing worse.
 //!
 //! # States of the word
 //! | value | meaning | who goes there |
@@ -10,12 +10,13 @@
 //! | 0 | no reference: the object is being freed | the last `dec_and_test` |
 //! | 0x8000_0000 ..= 0xffff_ffff | saturated; set to [`SATURATED`] by whoever meets it | a step over either edge |
 //!
-//! The operation is one atomic addition and the check comes after it: a signed comparison of the result finds 0 and the forbidden half at once. Between an overflow and the store of
-//! [`SATURATED`] other cores may add to the word as well: it would take 2^30 of them in that moment to leave the forbidden half.
+//! The operation is one atomic addition and the check comes after it: a signed comparison of the result finds 0 and the forbidden half at
+//! once. Between an overflow and the store of [`SATURATED`] other cores may add to the word as well: it would take 2^30 of them in that
+//! moment to leave the forbidden half.
 //!
 //! # Memory ordering
-//! Increments are relaxed: whoever increments has a reference, and got the object by something that ordered its contents already. Decrements release, and the one
-//! that reaches 0 acquires: every use by every holder comes before the free. Pairs with itself.
+//! Increments are relaxed: whoever increments has a reference, and got the object by something that ordered its contents already.
+//! Decrements release, and the one that reaches 0 acquires: every use by every holder comes before the free. Pairs with itself.
 //!
 //! Neighbours: `atomic/` for counters that may wrap. Source: the Linux documents' `refcount_t` and its ordering rules.
 
@@ -78,14 +79,7 @@ impl RefCount {
     ///
     /// Context: any.
     #[doc(alias = "REFCOUNT_INIT")]
-    #[cfg(not(loom))]
     pub const fn new(count: u32) -> Self {
-        Self { count: AtomicU32::new(count) }
-    }
-
-    /// A count of `count` references.
-    #[cfg(loom)]
-    pub fn new(count: u32) -> Self {
         Self { count: AtomicU32::new(count) }
     }
 
@@ -135,7 +129,8 @@ impl RefCount {
         }
     }
 
-    /// Takes a reference unless there is none left, tells whether it did. Orders nothing: what makes the object findable (RCU, a lock) orders its contents.
+    /// Takes a reference unless there is none left, tells whether it did. Orders nothing: what makes the object findable (RCU, a lock)
+    /// orders its contents.
     ///
     /// Context: any. Reports an overflow, and saturates.
     #[doc(alias = "refcount_inc_not_zero")]

@@ -1,10 +1,11 @@
 //! Bit maps in plain `u64` words: bit `nr` is bit `nr % 64` of word `nr / 64`.
 //!
-//! These are the non-atomic operations (Linux's `__set_bit` and so on): whoever holds `&mut` is alone. Maps that several cores change at once are
+//! These are the non-atomic operations (Linux's `__set_bit` and so on): whoever holds `&mut` is alone. Maps that several cores change at
+//! once are
 //! `sync::bitops`, with the same numbering. The searches are here once, over any way to fetch a word, and serve both.
 //!
-//! A bit outside the map is a bug of the caller: it panics with the number and the place, in every build, and never touches a neighbour. For a constant number
-//! in a map of constant size the check is gone after compilation.
+//! A bit outside the map is a bug of the caller: it panics with the number and the place, in every build, and never touches a neighbour.
+//! For a constant number in a map of constant size the check is gone after compilation.
 
 /// Bits in a word of a map.
 pub const WORD_BITS: usize = u64::BITS as usize;

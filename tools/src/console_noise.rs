@@ -11,8 +11,7 @@ use crate::test::case::{Case, tail};
 use crate::test::report::{Report, Verdict};
 use crate::workspace::number;
 
-/// Group of its case in reports.
-pub const GROUP: &str = "console";
+const GROUP: &str = "console";
 const NAME: &str = "random_bytes";
 /// Bytes for `make test`; the soak test sends ten times as many.
 const BYTES: usize = 1 << 20;
@@ -22,9 +21,14 @@ const TIME_PER_MB: Duration = Duration::from_secs(90);
 /// The same in each run, so that a failure can be repeated; `SEED=` changes it.
 const SEED: u64 = 0x7e72_a001;
 
+/// Says whether the test is to be run.
+pub fn is_selected(report: &Report) -> bool {
+    report.selects(GROUP, NAME)
+}
+
 /// Sends the bytes as a test.
 pub fn test(kernel: &Kernel, report: &Report) {
-    if report.selects(GROUP, NAME) {
+    if is_selected(report) {
         run(kernel, BYTES, report);
     }
 }

@@ -8,10 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use crate::defmt_log::Decoder;
+use crate::console::Decoder;
 use crate::elf::Symbols;
 use crate::hang;
-use crate::kernel::Log;
 use crate::machine::Machine;
 use crate::qmp::Qmp;
 
@@ -74,7 +73,7 @@ pub fn run(machine: &Machine, limits: Limits, input: &[u8], mut watch: impl FnMu
     typist.send(input.to_vec()).ok();
     let qmp = Qmp::connect(&socket);
 
-    let mut text_of = decoder(machine)?;
+    let mut decoder = Decoder::new(machine, "\n")?;
     let mut console = String::new();
     let mut last_sign = Instant::now();
     let passed_limit = loop {
@@ -83,7 +82,7 @@ pub fn run(machine: &Machine, limits: Limits, input: &[u8], mut watch: impl FnMu
         match output.recv_timeout(patience) {
             Ok(bytes) => {
                 last_sign = Instant::now();
-                let text = text_of(&bytes);
+                let text = decoder.text(&bytes);
                 console.push_str(&text);
                 watch(&text);
             }
@@ -113,22 +112,9 @@ pub fn run(machine: &Machine, limits: Limits, input: &[u8], mut watch: impl FnMu
     // After `quit` it goes by itself; killing what is gone does no harm.
     child.kill().ok();
     child.wait()?;
+    // A terminal wants both ends of a line; whoever looks for text does not.
+    let console = console.replace("\r\n", "\n");
     Ok(Outcome { console, end, duration: started.elapsed() })
-}
-
-/// Makes text of what comes from the console.
-fn decoder(machine: &Machine) -> Result<Box<dyn FnMut(&[u8]) -> String>> {
-    Ok(match machine.log {
-        Log::Text => Box::new(|bytes| String::from_utf8_lossy(bytes).into_owned()),
-        Log::Defmt => {
-            let mut decoder = Decoder::new(&std::fs::read(&machine.kernel.elf)?)?;
-            Box::new(move |bytes| {
-                let mut text = Vec::new();
-                decoder.feed(bytes, &mut text).expect("memory takes all that is written");
-                String::from_utf8_lossy(&text).into_owned()
-            })
-        }
-    })
 }
 
 fn ended(child: &mut Child, reason: Option<String>, errors: &Receiver<Vec<u8>>) -> Result<End> {

@@ -51,10 +51,28 @@ pub fn features(base: &[&str], log: Log) -> Vec<String> {
     features
 }
 
+/// How a kernel is built: optimised both ways, with frame pointers and symbols.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// Each crate for itself: an edit reaches the prompt in seconds. For `make qemu` and the tests.
+    Checked,
+    /// The whole image at once: for what is shipped, counted and verified.
+    Release,
+}
+
+impl Profile {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Checked => "checked",
+            Self::Release => "release",
+        }
+    }
+}
+
 /// `cargo SUBCOMMAND` for the kernel's target, with `core` and `alloc` from source.
-pub fn cargo(subcommand: &str) -> Command {
+pub fn cargo(subcommand: &str, profile: Profile) -> Command {
     let mut command = workspace::cargo();
-    command.args([subcommand, "--release", "-Zbuild-std=core,alloc", "--target", TARGET]);
+    command.args([subcommand, "--profile", profile.name(), "-Zbuild-std=core,alloc", "--target", TARGET]);
     command.env("RUSTC_BOOTSTRAP", "1");
     // Without this, defmt drops all records below `error` at build time; the kernel has its own level.
     command.env("DEFMT_LOG", "trace");
@@ -65,8 +83,8 @@ pub fn cargo(subcommand: &str) -> Command {
 }
 
 /// Builds `package` (one binary, or all of them) and puts each kernel into `target/OUT/NAME.elf` and `.img`.
-pub fn build(package: &str, bin: Option<&str>, features: &[String], out: &str) -> Result<Vec<Kernel>> {
-    let mut command = cargo("build");
+pub fn build(package: &str, bin: Option<&str>, features: &[String], profile: Profile, out: &str) -> Result<Vec<Kernel>> {
+    let mut command = cargo("build", profile);
     command.args(["--message-format=json-render-diagnostics", "-p", package]);
     match bin {
         Some(bin) => command.args(["--bin", bin]),
@@ -130,7 +148,7 @@ pub fn executables(messages: &[u8]) -> Vec<(String, PathBuf)> {
 pub fn main(args: &[String]) -> Result<ExitCode> {
     let [out, base @ ..] = args else { bail!("usage: build OUT [FEATURE...]") };
     let base: Vec<&str> = base.iter().map(String::as_str).collect();
-    let kernels = build("tetra", Some("kernel8"), &features(&base, Log::from_env()?), out)?;
+    let kernels = build("tetra", Some("kernel8"), &features(&base, Log::from_env()?), Profile::Release, out)?;
     for kernel in kernels {
         println!("{}\n{}", kernel.elf.display(), kernel.image.display());
     }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::defmt_log::Decoder;
+use crate::console::Decoder;
 use crate::dtb::DeviceTree;
 use crate::guest::{self, End, Limits};
 use crate::kernel::{self, Log};
@@ -40,7 +40,7 @@ pub fn machine() -> Result<Machine> {
     let cpus = cpus_argument(number("CPUS")?)?;
     let device_tree = DeviceTree::parse(variable("DTB").as_deref())?;
     let features = kernel::features(&["checks"], log);
-    let kernel = kernel::build("tetra", Some("kernel8"), &features, "qemu")?.remove(0);
+    let kernel = kernel::build("tetra", Some("kernel8"), &features, kernel::Profile::Checked, "qemu")?.remove(0);
 
     let mut machine = Machine { kernel, log, device_tree, append: String::new(), qemu_args: Vec::new() };
     machine.append(&cpus);
@@ -65,12 +65,12 @@ fn attended(mut machine: Machine, commands: Option<&str>) -> Result<ExitCode> {
     }
 
     // QEMU has the terminal in raw mode: a line feed alone would not return to the left.
-    let mut decoder = Decoder::new(&std::fs::read(&machine.kernel.elf)?)?.with_newline("\r\n");
+    let mut decoder = Decoder::new(&machine, "\r\n")?;
     let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start QEMU")?;
     let mut output = child.stdout.take().context("QEMU has no output")?;
     let mut buffer = [0; 4096];
     while let length @ 1.. = output.read(&mut buffer)? {
-        decoder.feed(&buffer[..length], &mut std::io::stdout().lock())?;
+        print(&decoder.text(&buffer[..length]))?;
     }
     Ok(exit_code(child.wait()?.code().unwrap_or(EXIT_CRASH.into())))
 }

@@ -140,7 +140,7 @@ impl Options {
             None if self.check.is_some() => Ok(workspace::target().join(KERNEL_FOLDER).join("kernel8.img")),
             None => {
                 let log = Log::from_env()?;
-                let built = kernel::build("tetra", Some("kernel8"), &kernel::features(&[], log), KERNEL_FOLDER)?;
+                let built = kernel::build("tetra", Some("kernel8"), &kernel::features(&[], log), kernel::Profile::Release, KERNEL_FOLDER)?;
                 Ok(built.into_iter().next().context("no kernel was built")?.image)
             }
         }

@@ -218,3 +218,62 @@ fn push_leb128(bytes: &mut Vec<u8>, mut value: u32) {
     }
     bytes.push(value as u8);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kallsyms::{Kind, Table};
+
+    /// Names as a kernel has them: a few paths, many endings.
+    fn sample(count: u64) -> Vec<Entry> {
+        let paths = ["tetra::sync::spinlock::SpinLock<T>", "core::fmt::num::imp", "<tetra::log::ring::Ring as core::fmt::Write>"];
+        (0..count)
+            .map(|number| Entry {
+                address: 0xffff_ffff_8008_0000 + number * 40,
+                size: 32 + number % 8,
+                is_data: number % 5 == 0,
+                name: format!("{}::step_{}", paths[(number % 3) as usize], number * 7919 % 1000),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_is_encoded_reads_back() {
+        for count in [0, 1, 15, 16, 17, 1000] {
+            let entries = sample(count);
+            let bytes = encode(&entries).unwrap();
+            let table = Table::parse(&bytes).unwrap();
+            let back: Vec<Entry> = table
+                .iter()
+                .map(|symbol| Entry {
+                    address: symbol.address,
+                    size: symbol.size,
+                    is_data: symbol.kind == Kind::Data,
+                    name: symbol.name.to_string(),
+                })
+                .collect();
+            assert_eq!(back, entries);
+            for entry in &entries {
+                let found = table.lookup(entry.address + entry.size - 1).unwrap();
+                assert_eq!((found.name == *entry.name, found.offset), (true, entry.size - 1));
+                assert_eq!(table.find(&entry.name).unwrap().name.to_string(), entry.name);
+            }
+        }
+    }
+
+    #[test]
+    fn tables_are_small_and_reproducible() {
+        let entries = sample(1000);
+        let table = encode(&entries).unwrap();
+        assert!(table.len() < 20 * entries.len(), "{} bytes a symbol", table.len() / entries.len());
+        assert_eq!(table, encode(&entries).unwrap());
+    }
+
+    #[test]
+    fn letters_beyond_ascii_are_spelled() {
+        let entries = [Entry { address: 64, size: 4, is_data: false, name: "größe".to_owned() }];
+        let table = encode(&entries).unwrap();
+        let name = Table::parse(&table).unwrap().iter().next().unwrap().name.to_string();
+        assert_eq!(name, "gr\\u{f6}\\u{df}e");
+    }
+}

@@ -6,9 +6,11 @@
 pub mod case;
 mod host;
 mod ktap;
+pub mod mutated_tree;
 pub mod report;
 mod smoke;
 mod suite;
+mod variants;
 
 use std::collections::BTreeSet;
 use std::process::{Command, ExitCode, Stdio};
@@ -41,7 +43,7 @@ pub fn main() -> Result<ExitCode> {
 fn guests(report: &Report) -> Result<()> {
     let mut jobs: Vec<Job> = Vec::new();
     if workspace::root().join("tests/kernel/Cargo.toml").exists() {
-        match kernel::build(suite::PACKAGE, None, &kernel::features(&["checks"], Log::Text), "test") {
+        match kernel::build(suite::PACKAGE, None, &kernel::features(&["checks"], Log::Text), kernel::Profile::Checked, "test") {
             Ok(suites) => {
                 jobs.extend(suites.into_iter().map(|kernel| Box::new(move || suite::run(&kernel, report)) as Job));
             }
@@ -56,14 +58,17 @@ fn guests(report: &Report) -> Result<()> {
     Ok(())
 }
 
-/// Smoke cases, the noise and the soak test, each on the shipped kernel with the features that it asks for.
+/// Smoke cases, entries, damaged trees, the noise and the soak test, each on the shipped kernel with the features that it asks for.
 fn smoke_jobs(report: &Report) -> Result<Vec<Job<'_>>> {
     let mut groups = smoke::groups()?;
     for group in &mut groups {
         group.cases.retain(|case| report.selects(&group.name, &case.name));
     }
     let mut builds: BTreeSet<Vec<String>> = groups.iter().flat_map(|group| &group.cases).map(|case| case.features.clone()).collect();
-    let wants_plain = report.selects(console_noise::GROUP, "") || report.selects(soak::GROUP, "");
+    let wants_plain = console_noise::is_selected(report)
+        || soak::is_selected(report)
+        || variants::is_selected(report)
+        || mutated_tree::is_selected(report);
     if wants_plain {
         builds.insert(Vec::new());
     }
@@ -73,7 +78,7 @@ fn smoke_jobs(report: &Report) -> Result<Vec<Job<'_>>> {
         let mut all = vec!["checks"];
         all.extend(features.iter().map(String::as_str));
         let folder = [&["smoke".to_owned()], features.as_slice()].concat().join("-");
-        let kernel = match kernel::build("tetra", Some("kernel8"), &kernel::features(&all, Log::Text), &folder) {
+        let kernel = match kernel::build("tetra", Some("kernel8"), &kernel::features(&all, Log::Text), kernel::Profile::Checked, &folder) {
             Ok(mut kernels) => kernels.remove(0),
             Err(error) => {
                 report.add(&folder, "(build)", None, Verdict::Failed(format!("{error:#}")));
@@ -87,7 +92,9 @@ fn smoke_jobs(report: &Report) -> Result<Vec<Job<'_>>> {
             }
         }
         if features.is_empty() && wants_plain {
-            let noisy = kernel.clone();
+            let (noisy, entered, damaged) = (kernel.clone(), kernel.clone(), kernel.clone());
+            jobs.push(Box::new(move || variants::test(&entered, report)));
+            jobs.push(Box::new(move || mutated_tree::run(&damaged, mutated_tree::TREES, report)));
             jobs.push(Box::new(move || console_noise::test(&noisy, report)));
             jobs.push(Box::new(move || soak::test(&kernel, report)));
         }

@@ -7,9 +7,12 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-/// The root of the source tree.
+/// The root of the source tree: the one we were started in, else the one that the tools were built in.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tools/ lies in the source tree").to_owned()
+    let here = std::env::current_dir().unwrap_or_default();
+    let is_root = |folder: &&Path| folder.join("tools/Cargo.toml").exists() && folder.join("linker.ld").exists();
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tools/ lies in the source tree");
+    here.ancestors().find(is_root).unwrap_or(built_in).to_owned()
 }
 
 /// The folder for everything that is built, `target/` unless `CARGO_TARGET_DIR` says otherwise.

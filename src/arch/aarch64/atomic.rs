@@ -1,7 +1,8 @@
-//! The exclusive loops: every LDXR and STXR that Rust code of this kernel executes is in this file.
+//! The exclusive loops: every LDXR and STXR of this kernel's own code is in this file.
 //!
-//! The Cortex-A72 is Armv8.0: no LSE instructions (LDADD, CAS, SWP), so a read-modify-write is load-exclusive, compute, store-exclusive, retry. Each is inlined
-//! assembly, because `core`'s compare-and-swap loops are two loops deep for everything but the plain forms, and have no full-barrier form.
+//! The Cortex-A72 is Armv8.0: no LSE instructions (LDADD, CAS, SWP), so a read-modify-write is load-exclusive, compute, store-exclusive,
+//! retry. Each is inlined assembly, because `core::sync::atomic` has no full-barrier form, tells the outcome of a compare-and-exchange
+//! through a register and a second test, and makes of every conditional operation a loop around a compare-and-exchange.
 //!
 //! # Memory ordering
 //! | `Order` | load | store | after |
@@ -11,20 +12,22 @@
 //! | `Release` | LDXR | STLXR | |
 //! | `Full` | LDXR | STLXR | DMB ISH |
 //!
-//! Full: STLXR keeps all that precedes before the store, DMB ISH keeps all that follows after load and store. LDAXR with STLXR and no DMB is *not* full: a later
-//! load may be satisfied between the two exclusives, before the store is seen, and store buffering (SB) shows. A conditional operation leaves before its store
-//! and before its DMB: a failure orders nothing.
+//! Full: STLXR keeps all that precedes before the store, DMB ISH keeps all that follows after load and store. LDAXR with STLXR and no DMB
+//! is *not* full: a later load may be satisfied between the two exclusives, before the store is seen, and store buffering (SB) shows. A
+//! conditional operation leaves before its store and before its DMB: a failure orders nothing.
 //!
 //! # Leaving the loop without a store
-//! A failed comparison leaves the local monitor armed, and no CLREX follows. Every STXR here is preceded by its own LDXR, which arms the monitor for its own
-//! address, and an exception return clears it (ARM DDI 0487, B2.9 "Synchronization and semaphores"); so no stray STXR can ever meet a stale reservation.
+//! A failed comparison leaves the local monitor armed, and no CLREX follows. Every STXR here is preceded by its own LDXR, which arms the
+//! monitor for its own address, and an exception return clears it (ARM DDI 0487, B2.9 "Synchronization and semaphores"); so no stray STXR
+//! can ever meet a stale reservation.
 //!
 //! # Retries
-//! Between load and store stand at most three data-processing instructions or branches, no other access, and no exception-generating instruction: the
-//! conditions of B2.9.5 under which the loop must eventually succeed. There is no PRFM PSTL1STRM before it: that would charge every uncontended operation for
-//! what only a contended line may gain.
+//! Between load and store stand at most four data-processing instructions or branches, no other access, and no exception-generating
+//! instruction: the conditions of B2.9.5 under which the loop must eventually succeed. There is no PRFM PSTL1STRM before it: that would
+//! charge every uncontended operation for what only a contended line may gain.
 //!
-//! Algorithms must not lean on STXR failing when the word was written with the same value: hardware would, QEMU compares values and does not.
+//! Algorithms must not lean on STXR failing when the word was written with the same value: hardware would, QEMU compares values and does
+//! not.
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
@@ -59,12 +62,13 @@ macro_rules! with_operand {
 
 /// One unconditional loop: load `old`, compute `new` by the instruction `$op`, store it.
 ///
-/// All results are early-clobber outputs (`out`, not `lateout`): the status register of a store-exclusive must be neither its address nor its data register
-/// (CONSTRAINED UNPREDICTABLE otherwise), and the inputs must survive a retry.
+/// All results are early-clobber outputs (`out`, not `lateout`): the status register of a store-exclusive must be neither its address nor
+/// its data register (CONSTRAINED UNPREDICTABLE otherwise), and the inputs must survive a retry.
 macro_rules! rmw_loop {
     ($load:literal, $store:literal, $after:literal, ($size:literal, $reg:literal, $wide:ty, $cell:ident, $op:expr $(, $operand:ident)?)) => {{
         let (old, new): ($wide, $wide);
-        // SAFETY: The cell is a live, aligned word of this size that is only ever accessed atomically; the loop reads and writes nothing else.
+        // SAFETY: The cell is a live, aligned word of this size that is only ever accessed atomically; the loop reads and writes nothing
+        // else.
         unsafe {
             asm!(
                 concat!("2: ", $load, $size, " {old:", $reg, "}, [{cell}]"),
@@ -106,7 +110,8 @@ macro_rules! xchg_loop {
     }};
 }
 
-/// A conditional store of a given value: `$test` branches to `fail` when it must not happen. Success is told by falling through, so it costs no flag.
+/// A conditional store of a given value: `$test` branches to `fail` when it must not happen. Success is told by falling through, so it
+/// costs no flag.
 macro_rules! cmpxchg_loop {
     ($load:literal, $store:literal, $after:literal, ($size:literal, $reg:literal, $wide:ty, $cell:ident, $new:ident, [$($test:expr),+] $(, $expected:ident)?)) => {{
         let old: $wide;
@@ -160,7 +165,8 @@ macro_rules! conditional_loop {
 
 /// Implements [`Word`] for one width.
 ///
-/// `$wide` is the type in a register: narrow operands are extended to 32 bits, as LDXRB and LDXRH extend what they load, so that a 32-bit comparison is right.
+/// `$wide` is the type in a register: narrow operands are extended to 32 bits, as LDXRB and LDXRH extend what they load, so that a 32-bit
+/// comparison is right.
 macro_rules! impl_word {
     ($word:ident, $cell:ident, $wide:ident, $size:literal, $reg:literal, $top_bit:literal, [$($compare_signed_zero:expr),+]) => {
         impl Word for $word {

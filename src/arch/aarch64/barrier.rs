@@ -1,8 +1,8 @@
 //! The barrier instructions, one function each.
 //!
-//! DMB orders memory accesses among each other; DSB also holds back every later instruction until the accesses are complete; ISB makes the core fetch anew, so
-//! that what follows sees changed system registers and translations. The option names who must agree (ISH: the four cores; OSH: also bus masters that snoop;
-//! SY: everybody) and what is ordered (LD: loads with all that follows; ST: stores with stores).
+//! DMB orders memory accesses among each other; DSB also holds back every later instruction until the accesses are complete; ISB makes the
+//! core fetch anew, so that what follows sees changed system registers and translations. The option names who must agree (ISH: the four
+//! cores; OSH: also bus masters that snoop; SY: everybody) and what is ordered (LD: loads with all that follows; ST: stores with stores).
 //!
 //! Every function is a compiler barrier too: the assembly may touch any memory, as far as the compiler knows.
 //!

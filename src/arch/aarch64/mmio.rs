@@ -1,7 +1,8 @@
-//! Single accesses to device registers: one LDR or STR each, which the compiler neither merges, splits, repeats nor gives a write-back address.
+//! Single accesses to device registers: one LDR or STR each, which the compiler neither merges, splits, repeats nor gives a write-back
+//! address.
 //!
-//! Assembly rather than a volatile access, because a volatile one may be compiled to a pre- or post-indexed form, which a hypervisor cannot decode from
-//! ESR_EL2 (ISS.ISV is 0 then; ARM DDI 0487, ISS encoding of a Data Abort).
+//! Assembly rather than a volatile access, because a volatile one may be compiled to a pre- or post-indexed form, which a hypervisor cannot
+//! decode from ESR_EL2 (ISS.ISV is 0 then; ARM DDI 0487, ISS encoding of a Data Abort).
 //!
 //! Neighbours: `sync/mmio.rs` adds the barriers and the names that drivers use.
 

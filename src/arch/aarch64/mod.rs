@@ -11,6 +11,7 @@ pub mod cache;
 pub mod count;
 pub mod counter;
 pub mod exception;
+pub mod gate;
 pub mod irq;
 pub mod layout;
 pub mod mmio;
@@ -19,6 +20,7 @@ pub mod mmu;
 pub mod pmu;
 pub mod probe;
 pub mod semihosting;
+pub mod spin;
 pub mod sysreg;
 pub mod unaligned;
 

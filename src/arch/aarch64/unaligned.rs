@@ -1,8 +1,8 @@
 //! Loads from addresses that need not be aligned, one instruction each.
 //!
-//! The target is compiled with `+strict-align` (its code must also run before the MMU is on, where every access is Device), so the compiler puts unaligned
-//! words together from bytes: fifteen instructions for eight. Rust code of this kernel runs with the MMU on, and Normal memory has no such rule
-//! (SCTLR_EL1.A is 0; Arm ARM B2.8.2). Not for device memory.
+//! The softfloat target is compiled with `+strict-align`, so the compiler puts unaligned words together from bytes: fifteen instructions for eight. All
+//! Rust code of this kernel runs with the MMU on, and Normal memory has no such rule while SCTLR_EL1.A is 0, as `boot.rs` sets it (Arm ARM B2.8.2). Not
+//! for device memory.
 
 use core::arch::asm;
 

@@ -1,9 +1,11 @@
-//! The same atomic words over `core::sync::atomic`, and over loom's under `cfg(loom)`, so that algorithms run on a PC and in a model checker.
+//! The same atomic words over `core::sync::atomic`, and over loom's under `cfg(loom)`, so that algorithms run on a PC and in a model
+//! checker.
 //!
 //! # Memory ordering
-//! `Full` is a release operation followed by a sequentially consistent fence, the shape that the target has (LDXR, STLXR, DMB ISH), not a `SeqCst` operation: a
-//! `SeqCst` operation is no barrier for its neighbours, and loom treats it as acquire and release only. A conditional operation that fails orders nothing, as
-//! on the target, so a model run does not lean on more than the kernel has.
+//! `Full` is a release operation followed by a sequentially consistent fence, the shape that the target has (LDXR, STLXR, DMB ISH), not a
+//! `SeqCst` operation: a
+//! `SeqCst` operation is no barrier for its neighbours, and loom treats it as acquire and release only. A conditional operation that fails
+//! orders nothing, as on the target, so a model run does not lean on more than the kernel has.
 
 #[cfg(not(loom))]
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};

@@ -1,7 +1,7 @@
 //! The barriers as fences of the host's memory model: `core`'s, and loom's under `cfg(loom)`.
 //!
-//! Fences know only release, acquire and sequentially consistent: `smp_wmb` is a release fence and so orders loads as well, which DMB ISHST does not. That gap is
-//! why what loom accepts is checked again as machine code by `make verify`.
+//! Fences know only release, acquire and sequentially consistent: `smp_wmb` is a release fence and so orders loads as well, which DMB ISHST
+//! does not. That gap is why what loom accepts is checked again as machine code by `make verify`.
 
 #[cfg(not(loom))]
 use core::sync::atomic::{Ordering, fence};

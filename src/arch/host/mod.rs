@@ -11,8 +11,10 @@ use std::thread_local;
 mod atomic;
 pub mod barrier;
 pub mod count;
+pub mod gate;
 pub mod layout;
 pub mod mmio;
+pub mod spin;
 pub mod unaligned;
 
 thread_local! {

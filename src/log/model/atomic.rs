@@ -2,6 +2,7 @@
 
 pub(super) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use std::cell::Cell;
+use std::string::String;
 
 /// The edges of `log/atomic.rs`, and the one that is a pair of fences.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

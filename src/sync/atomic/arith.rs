@@ -1,6 +1,7 @@
 //! Arithmetic on atomic integers. All of it wraps.
 //!
-//! `inc`, `dec` and what is built on them have the constant in the instruction, so they need one register and one instruction less than `add(1)`.
+//! `inc`, `dec` and what is built on them have the constant in the instruction, so they need one register and one instruction less than
+//! `add(1)`.
 
 use super::{Atomic, Int, SignedInt, Value};
 use crate::arch::atomic::{Change, Order, Word};

@@ -1,15 +1,19 @@
 //! Atomic variables: Linux's `atomic_t` family as one generic type, [`Atomic`], with an alias a width.
 //!
-//! Names are Linux's, less the prefix (`atomic_add_return_relaxed(1, &v)` is `v.add_return_relaxed(1)`), and `core`'s `fetch_` names where the two agree. Not
-//! `core::sync::atomic` itself: it has no full-barrier form, and its orderings are an argument that every call must choose, where Linux's have a rule.
+//! Names are Linux's, less the prefix (`atomic_add_return_relaxed(1, &v)` is `v.add_return_relaxed(1)`), and `core`'s `fetch_` names where
+//! the two agree. Not
+//! `core::sync::atomic` itself: it has no full-barrier form, and its orderings are an argument that every call must choose, where Linux's
+//! have a rule.
 //!
 //! # Memory ordering: the rule
-//! 1. What returns nothing orders nothing: `read`, `set`, `add`, `inc`, `or`, ... (with `smp_mb_before_atomic` and `smp_mb_after_atomic` when it must).
+//! 1. What returns nothing orders nothing: `read`, `set`, `add`, `inc`, `or`, ... (with `smp_mb_before_atomic` and `smp_mb_after_atomic`
+//!    when it must).
 //! 2. What changes and returns a value is a full barrier: all before it comes before all after it, for every observer.
 //! 3. `_relaxed`, `_acquire` and `_release` forms weaken rule 2; `load_acquire` and `store_release` are the ordered `read` and `set`.
 //! 4. A conditional operation that does not store orders nothing, whatever its form.
 //!
-//! Arithmetic wraps in two's complement, for signed types as well; no operation panics. [`super::refcount::RefCount`] is the counter that does not wrap.
+//! Arithmetic wraps in two's complement, for signed types as well; no operation panics. [`super::refcount::RefCount`] is the counter that
+//! does not wrap.
 //!
 //! # Examples
 //! ```
@@ -28,8 +32,9 @@
 //! static USERS: AtomicI32 = 0;
 //! ```
 //!
-//! Neighbours: `arith.rs` and `logic.rs` have the operations on numbers and bits, `value.rs` what can be atomic, `arch/aarch64/atomic.rs` the instructions.
-//! Sources: ARM DDI 0487, B2.3 "Definition of the Armv8 memory model", B2.9 "Synchronization and semaphores"; the Linux documents' names and rules.
+//! Neighbours: `arith.rs` and `logic.rs` have the operations on numbers and bits, `value.rs` what can be atomic, `arch/aarch64/atomic.rs`
+//! the instructions. Sources: ARM DDI 0487, B2.3 "Definition of the Armv8 memory model", B2.9 "Synchronization and semaphores"; the Linux
+//! documents' names and rules.
 
 #[macro_use]
 mod ordered;
@@ -59,9 +64,14 @@ pub struct Atomic<T: Value> {
 }
 
 /// A value that all threads of a model may read and change at the same time.
+///
+/// loom's cells belong to one execution and are not `const`, so the cell is made at the first access, and `new` stays as it is for the
+/// kernel. That access must be before the threads that share it start, as with any initialisation; loom reports it otherwise. No statics in
+/// a model.
 #[cfg(loom)]
 pub struct Atomic<T: Value> {
-    value: Cell<T>,
+    initial: T,
+    cell: core::cell::OnceCell<Cell<T>>,
 }
 
 /// `u8`, for state bytes.
@@ -88,7 +98,8 @@ pub type AtomicPtr<T> = Atomic<*mut T>;
 /// The cell of the architecture in which a `T` lies.
 type Cell<T> = <<T as Value>::Word as Word>::Cell;
 
-// SAFETY: All access is by single-copy atomic operations, and a `Value` is a plain number, flag or raw pointer, which may be copied to any core.
+// SAFETY: All access is by single-copy atomic operations (in a model, by threads that take turns), and a `Value` is a plain number, flag or
+// raw pointer, which may be copied to any core.
 unsafe impl<T: Value> Sync for Atomic<T> {}
 // SAFETY: As above: a raw pointer may be moved between cores, only its dereference is up to the user's `unsafe`.
 unsafe impl<T: Value> Send for Atomic<T> {}
@@ -123,32 +134,32 @@ impl<T: Value> Atomic<T> {
 
     /// The value as the architecture's cell.
     #[inline(always)]
-    fn cell(&self) -> &Cell<T> {
+    pub(in crate::sync) fn cell(&self) -> &Cell<T> {
         const { assert!(size_of::<T>() == size_of::<Cell<T>>() && align_of::<T>() == align_of::<Cell<T>>()) };
 
-        // SAFETY: Size and alignment are the same, by the assertion. A cell may be written through a shared reference, and so may an `UnsafeCell`; each word
-        // that is ever stored is a valid `T` by the type's invariant.
+        // SAFETY: Size and alignment are the same, by the assertion. A cell may be written through a shared reference, and so may an
+        // `UnsafeCell`; each word that is ever stored is a valid `T` by the type's invariant.
         unsafe { &*self.value.get().cast() }
     }
 }
 
 #[cfg(loom)]
 impl<T: Value> Atomic<T> {
-    /// Makes an atomic variable inside a model. Not `const`: loom's are born in an execution.
-    pub fn new(value: T) -> Self {
-        Self { value: T::Word::cell(value.to_word()) }
+    /// Makes an atomic variable for a model.
+    pub const fn new(value: T) -> Self {
+        Self { initial: value, cell: core::cell::OnceCell::new() }
     }
 
-    /// The value as loom's cell.
-    fn cell(&self) -> &Cell<T> {
-        &self.value
+    /// The value as loom's cell. All threads of a model run on one thread of the host, so nobody else is in here.
+    pub(in crate::sync) fn cell(&self) -> &Cell<T> {
+        self.cell.get_or_init(|| T::Word::cell(self.initial.to_word()))
     }
 }
 
 impl<T: Value> Atomic<T> {
     /// Loads the value, whole and exactly once, ordering nothing but what depends on it.
     ///
-    /// An address computed from the value is ordered behind this load by the core itself (ARM DDI 0487, B2.3.2 "Address dependency"); see
+    /// An address computed from the value is ordered behind this load by the core itself (ARM DDI 0487, B2.3, "Address dependency"); see
     /// [`super::barrier::read_barrier_depends`] for what may break it.
     ///
     /// Context: any.
@@ -192,7 +203,8 @@ impl<T: Value> Atomic<T> {
 
         /// Stores `new` if the value is `old`: `Ok(old)` when it was, `Err` with the value found when not. Never fails spuriously.
         ///
-        /// Equal bytes count as unchanged: a value that went away and came back is not noticed (the ABA problem); use a tag where that matters.
+        /// Equal bytes count as unchanged: a value that went away and came back is not noticed (the ABA problem); use a tag where that
+        /// matters.
         cmpxchg, cmpxchg_relaxed, cmpxchg_acquire, cmpxchg_release(self, old: T, new: T) -> Result<T, T> =
             |order| match T::Word::cmpxchg(self.cell(), old.to_word(), new.to_word(), order) {
                 Ok(_) => Ok(old),

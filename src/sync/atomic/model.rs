@@ -9,19 +9,27 @@ use crate::sync::barrier;
 /// What a twin's assertion says: a negative test must fail by this, not by some limit of the checker.
 const STALE: &str = "stale data";
 
+/// Lets loom make the cells before the threads start.
+fn made<const N: usize>(cells: [AtomicU32; N]) -> [AtomicU32; N] {
+    for cell in &cells {
+        cell.read();
+    }
+    cells
+}
+
 /// Message passing: data, then the flag by `publish`; if `look` sees the flag, the data must be there.
 fn message_passing(publish: fn(&AtomicU32), look: fn(&AtomicU32) -> bool) {
     loom::model(move || {
-        let cells = Arc::new((AtomicU32::new(0), AtomicU32::new(0)));
+        let cells = Arc::new(made([0; 2].map(AtomicU32::new)));
         let writer = {
             let cells = Arc::clone(&cells);
             thread::spawn(move || {
-                cells.0.set(1);
-                publish(&cells.1);
+                cells[0].set(1);
+                publish(&cells[1]);
             })
         };
-        if look(&cells.1) {
-            assert_eq!(cells.0.read(), 1, "{STALE}");
+        if look(&cells[1]) {
+            assert_eq!(cells[0].read(), 1, "{STALE}");
         }
         writer.join().expect("the writer does not panic");
     });
@@ -30,7 +38,7 @@ fn message_passing(publish: fn(&AtomicU32), look: fn(&AtomicU32) -> bool) {
 /// Store buffering: each side stores, does `between` on a cell of its own, looks at the other's: one of them must see the other.
 fn store_buffering(between: fn(&AtomicU32)) {
     loom::model(move || {
-        let cells = Arc::new([0; 4].map(AtomicU32::new));
+        let cells = Arc::new(made([0; 4].map(AtomicU32::new)));
         let other = {
             let cells = Arc::clone(&cells);
             thread::spawn(move || {
@@ -89,7 +97,7 @@ publishers! {
         flag.xchg_release(1);
     };
     cmpxchg_release_publishes: |flag| {
-        flag.cmpxchg_release(0, 1);
+        let _ = flag.cmpxchg_release(0, 1);
     };
     add_return_release_publishes: |flag| {
         flag.add_return_release(1);
@@ -136,7 +144,7 @@ barriers! {
         cell.xchg(1);
     };
     cmpxchg_is_full: |cell| {
-        cell.cmpxchg(0, 1);
+        let _ = cell.cmpxchg(0, 1);
     };
     add_return_is_full: |cell| {
         cell.add_return(1);

@@ -109,8 +109,8 @@ unsafe impl Value for bool {
 
 impl Bits for bool {}
 
-// SAFETY: A thin raw pointer is an address of 64 bits. Its provenance is exposed on the way in and taken up again on the way out, so it may be dereferenced
-// after a round trip wherever the original might.
+// SAFETY: A thin raw pointer is an address of 64 bits. Its provenance is exposed on the way in and taken up again on the way out, so it may
+// be dereferenced after a round trip wherever the original might.
 unsafe impl<T> Value for *mut T {
     type Word = u64;
 

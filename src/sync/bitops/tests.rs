@@ -39,7 +39,11 @@ const STEPS: &[Step] = &[
 
 proptest! {
     #[test]
-    fn operations_match_the_model(steps in proptest::collection::vec((0..STEPS.len(), 0..NR_BITS), 0..300), start in 0..NR_BITS, size in 0..=NR_BITS) {
+    fn operations_match_the_model(
+        steps in proptest::collection::vec((0..STEPS.len(), 0..NR_BITS), 0..300),
+        start in 0..NR_BITS,
+        size in 0..=NR_BITS,
+    ) {
         let (map, mut model) = (Bitmap::<3>::new(), vec![false; NR_BITS]);
         for (step, nr) in steps {
             let (act, after) = STEPS[step];

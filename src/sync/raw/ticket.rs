@@ -16,37 +16,23 @@
 //!
 //! # Memory ordering
 //! `unlock`'s store-release of `owner` pairs with the load-acquire of `owner` that lets the next holder in. Drawing a ticket orders nothing: the
-//! critical section begins at the acquiring load. `make verify` runs lock and unlock as compiled against Arm's model.
+//! critical section begins at the acquiring load. `try_lock` acquires by its load of `owner` too, before the draw that decides: if the draw finds
+//! `next` equal to that `owner`, nobody has held the lock in between. `make verify` runs lock and unlock as compiled against Arm's model.
 //!
 //! Source: Mellor-Crummey and Scott, "Algorithms for Scalable Synchronization on Shared-Memory Multiprocessors" (1991), section 2.2.
 
-use super::RawLock;
-use crate::arch;
+use super::{RawLock, wait_round};
 use crate::sync::atomic::AtomicU32;
-use crate::upcalls;
+use core::ptr::NonNull;
 
 /// A fair spinlock in two words.
 #[derive(Debug)]
 #[repr(C)]
 pub struct TicketLock {
     /// The ticket that is served. Written by the holder alone.
-    owner: AtomicU32,
+    pub(super) owner: AtomicU32,
     /// The ticket that the next taker draws.
-    next: AtomicU32,
-}
-
-impl TicketLock {
-    #[cold]
-    #[inline(never)]
-    fn wait(&self, ticket: u32) {
-        loop {
-            upcalls::answer_attention();
-            arch::relax();
-            if self.owner.load_acquire() == ticket {
-                return;
-            }
-        }
-    }
+    pub(super) next: AtomicU32,
 }
 
 // SAFETY: tickets are distinct until 2^32 takers wait at once; only the one whose ticket `owner` shows holds the lock, and only the holder moves
@@ -54,19 +40,28 @@ impl TicketLock {
 unsafe impl RawLock for TicketLock {
     const INIT: Self = Self { owner: AtomicU32::new(0), next: AtomicU32::new(0) };
 
+    type Node = ();
     type Token = u32;
 
     #[inline(always)]
-    fn lock(&self) -> u32 {
-        let ticket = self.next.fetch_add_relaxed(1);
-        if self.owner.load_acquire() != ticket {
-            self.wait(ticket);
+    unsafe fn begin(&self, _: NonNull<()>) -> (u32, bool) {
+        let ticket = self.next.fetch_inc_relaxed();
+        (ticket, self.owner.load_acquire() == ticket)
+    }
+
+    #[cold]
+    fn wait(&self, ticket: u32, watch: &mut dyn FnMut()) {
+        loop {
+            let owner = self.owner.load_acquire();
+            if owner == ticket {
+                return;
+            }
+            wait_round(&self.owner, owner, watch);
         }
-        ticket
     }
 
     #[inline(always)]
-    fn try_lock(&self) -> Option<u32> {
+    unsafe fn try_lock_with(&self, _: NonNull<()>) -> Option<u32> {
         let ticket = self.owner.load_acquire();
         self.next.cmpxchg_relaxed(ticket, ticket.wrapping_add(1)).is_ok().then_some(ticket)
     }
@@ -82,5 +77,24 @@ unsafe impl RawLock for TicketLock {
 
     fn is_contended(&self) -> bool {
         self.next.read().wrapping_sub(self.owner.read()) > 1
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tickets_wrap() {
+        let lock = TicketLock { owner: AtomicU32::new(u32::MAX), next: AtomicU32::new(u32::MAX) };
+        let first = lock.lock();
+        assert!(lock.is_locked() && lock.try_lock().is_none());
+        // SAFETY: held by this ticket.
+        unsafe { lock.unlock(first) };
+        let second = lock.try_lock().expect("the lock is free");
+        assert_eq!((first, second), (u32::MAX, 0));
+        // SAFETY: held by this ticket.
+        unsafe { lock.unlock(second) };
+        assert!(!lock.is_locked());
     }
 }

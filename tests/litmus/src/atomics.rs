@@ -1,6 +1,8 @@
-//! Every value-returning atomic operation: as a full barrier between two accesses (`sb_`), as the store that publishes (`publish_`), as the load that looks (`look_`).
+//! Every value-returning atomic operation: as a full barrier between two accesses (`sb_`), as the store that publishes (`publish_`), as the
+//! load that looks (`look_`).
 //!
-//! The words that the operations work on begin with 1, so that the conditional ones store; what publishes leaves another value, what looks tells whether it found 1.
+//! The words that the operations work on begin with 1, so that the conditional ones store; what publishes leaves another value, what looks
+//! tells whether it found 1.
 
 use tetra::sync::atomic::{Atomic, AtomicI32};
 

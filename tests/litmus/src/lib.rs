@@ -1,7 +1,8 @@
 //! Functions whose machine code `make verify` checks: each is what one thread of a litmus test does, in terms of the public API.
 //!
-//! Every function is exported by name and not inlined, takes the addresses of the test's locations, and returns what it saw in one `u64`. The tests that put them
-//! together, and what must never be seen, are in the `.litmus` files beside this package; `tools/src/verify/` says how.
+//! Every function is exported by name and not inlined, takes the addresses of the test's locations, and returns what it saw in one `u64`.
+//! The tests that put them together, and what must never be seen, are in the `.litmus` files beside this package; `tools/src/verify/` says
+//! how.
 
 #![no_std]
 

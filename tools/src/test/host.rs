@@ -17,12 +17,12 @@ use crate::{kernel, workspace};
 /// What is built and run: a group's name and cargo's arguments.
 const GROUPS: [(&str, &[&str]); 2] = [
     ("host", &["-p", "tetra", "--lib", "--features", "tetra/checks"]),
-    ("tools", &["-p", "tetra-tools", "--bins"]),
+    ("tools", &["-p", "tetra-tools", "--bins", "--features", "tetra-tools/defmt"]),
 ];
 
 /// Builds and runs all host tests that the report selects.
 pub fn run(report: &Report) -> Result<()> {
-    for (group, arguments) in GROUPS {
+    for (group, arguments) in GROUPS.into_iter().filter(|(group, _)| report.may_select(group)) {
         let mut command = cargo_test();
         command.args(["--no-run", "--message-format=json-render-diagnostics"]).args(arguments);
         let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
@@ -37,10 +37,11 @@ pub fn run(report: &Report) -> Result<()> {
     run_doc_tests(report)
 }
 
-/// `cargo test` with a build folder of its own: kernel builds set RUSTC_BOOTSTRAP, and sharing would rebuild both.
+/// `cargo test` in the tools' build folder and profile, whose dependencies are built already. Kernel builds have another
+/// folder: they set RUSTC_BOOTSTRAP, and sharing would rebuild both.
 fn cargo_test() -> Command {
     let mut command = workspace::cargo();
-    command.arg("test").env("CARGO_TARGET_DIR", workspace::target().join("host"));
+    command.args(["test", "--profile", "tools"]).env("CARGO_TARGET_DIR", workspace::target().join("host"));
     command
 }
 
@@ -77,7 +78,7 @@ fn list(binary: &Path) -> Result<Vec<String>> {
 /// The examples in the documentation.
 fn run_doc_tests(report: &Report) -> Result<()> {
     const GROUP: &str = "doc";
-    if !report.selects(GROUP, "") {
+    if !report.may_select(GROUP) {
         return Ok(());
     }
     let output = cargo_test().args(["-p", "tetra", "--doc"]).stdin(Stdio::null()).output().context("cannot start cargo")?;
@@ -98,6 +99,9 @@ fn add_results(group: &str, text: &str, report: &Report) -> HashMap<String, bool
     for line in text.lines() {
         let Some(found) = RESULT.captures(line) else { continue };
         let name = found[1].to_owned();
+        if !report.selects(group, &name) {
+            continue;
+        }
         let duration = found.get(4).and_then(|time| time.as_str().parse().ok()).map(Duration::from_secs_f64);
         let verdict = match &found[2] {
             "ok" => Verdict::Passed,

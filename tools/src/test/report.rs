@@ -43,6 +43,12 @@ impl Report {
         self.only.as_ref().is_none_or(|only| only.is_match(&format!("{group}/{name}")))
     }
 
+    /// Says whether a group may hold a case to run, so that nothing is built for none. Only a pattern with a `/` can tell.
+    pub fn may_select(&self, group: &str) -> bool {
+        let Some((of_group, _)) = self.only.as_ref().and_then(|only| only.as_str().split_once('/')) else { return true };
+        Regex::new(of_group).map_or(true, |of_group| of_group.is_match(group))
+    }
+
     /// Adds a result and prints its line.
     pub fn add(&self, group: &str, name: &str, duration: Option<Duration>, verdict: Verdict) {
         let is_ci = std::env::var("CI").is_ok_and(|value| value == "true");
@@ -94,5 +100,19 @@ fn short(duration: Duration) -> String {
         format!("{} ms", duration.as_millis())
     } else {
         format!("{:.1} s", duration.as_secs_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_chooses_cases_and_groups() {
+        let report = |only: &str| Report::new(Some(Regex::new(only).unwrap()));
+        assert!(report("null").selects("faults", "null_read") && !report("null").selects("faults", "text_write"));
+        assert!(report("null").may_select("faults") && report("^(host|tools)/").may_select("tools"));
+        assert!(!report("^(host|tools)/").may_select("soak") && !report("soak/plain").may_select("host"));
+        assert!(Report::new(None).selects("any", "case") && Report::new(None).may_select("any"));
     }
 }

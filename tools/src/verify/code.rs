@@ -1,7 +1,7 @@
 //! Machine code of single functions: built with the kernel's flags, disassembled, split into instructions.
 //!
-//! The disassembler is an `objdump` that knows AArch64, LLVM's or GNU's; both are asked for the same plain form, without aliases, and the differences that are
-//! left (hexadecimal numbers, comments, how a branch names its target) end here.
+//! The disassembler is an `objdump` that knows AArch64, LLVM's or GNU's; both are asked for the same plain form, without aliases, and the
+//! differences that are left (hexadecimal numbers, comments, how a branch names its target) end here.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -67,7 +67,7 @@ fn find_objdump() -> Option<String> {
 
 /// Builds the package as a library, without link-time optimisation, so that it holds machine code.
 fn build() -> Result<PathBuf> {
-    let mut command = kernel::cargo("build");
+    let mut command = kernel::cargo("build", kernel::Profile::Release);
     command.args(["-p", PACKAGE, "--lib"]).env("CARGO_PROFILE_RELEASE_LTO", "off");
     // Equal bodies would share one symbol.
     command.args(["--config", r#"target.aarch64-unknown-none-softfloat.rustflags=["-Zmerge-functions=disabled"]"#]);

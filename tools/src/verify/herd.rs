@@ -1,7 +1,8 @@
 //! herd7: finding it, setting it up, running it, reading what it says.
 //!
-//! Set-up takes Debian's packages of it with the C library they want, unpacks them into the build folder and starts herd7 through that library's own loader, so
-//! that the system is not touched and its version does not matter. Where that cannot be done the caller skips, loudly.
+//! Set-up takes Debian's packages of it with the C library they want, unpacks them into the build folder and starts herd7 through that
+//! library's own loader, so that the system is not touched and its version does not matter. Where that cannot be done the caller skips,
+//! loudly.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

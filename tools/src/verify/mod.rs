@@ -1,10 +1,12 @@
 //! `make verify`: what was compiled, against Arm's memory model.
 //!
-//! QEMU on a PC never shows weak ordering, and loom checks a model of the source. So the functions of `tests/litmus`, each one thread's use of the public API, are
-//! compiled as the kernel is, disassembled, put side by side into litmus tests, and run by herd7 with the model that Arm publishes. For every outcome that the
-//! docs forbid the test says *never*; for every test there is a broken twin in which the checker must find that outcome, and something that must be found.
+//! QEMU on a PC never shows weak ordering, and loom checks a model of the source. So the functions of `tests/litmus`, each one thread's use
+//! of the public API, are compiled as the kernel is, disassembled, put side by side into litmus tests, and run by herd7 with the model that
+//! Arm publishes. For every outcome that the docs forbid the test says *never*; for every test there is a broken twin in which the checker
+//! must find that outcome, and something that must be found.
 //!
-//! `code.rs` reads machine code, `translate.rs` makes a thread of it, `template.rs` reads the tests, `litmus.rs` writes them for herd7, `herd.rs` runs it;
+//! `code.rs` reads machine code, `translate.rs` makes a thread of it, `template.rs` reads the tests, `litmus.rs` writes them for herd7,
+//! `herd.rs` runs it;
 //! `mutants.rs` asks whether the tests would notice each single weakening.
 
 mod code;

@@ -1,8 +1,8 @@
 //! `make mutants-ordering`, the half on machine code: is every ordering instruction needed, and would the tests notice its loss?
 //!
-//! Each acquire, release and barrier of each translated thread is weakened by one step, alone. One test cannot need them all (in store buffering the DMB does the
-//! work, in message passing the STLXR), so tests are grouped by what they test, and a weakening survives if no test of the group notices it: then either a test is
-//! missing, or the instruction is.
+//! Each acquire, release and barrier of each translated thread is weakened by one step, alone. One test cannot need them all (in store
+//! buffering the DMB does the work, in message passing the STLXR), so tests are grouped by what they test, and a weakening survives if no
+//! test of the group notices it: then either a test is missing, or the instruction is.
 
 use std::collections::BTreeMap;
 

@@ -1,11 +1,14 @@
 //! From a function's instructions to one thread of a litmus test that herd7 accepts and finishes.
 //!
 //! What is changed, and why that is sound:
-//! - The frame (saving and restoring x19 to x30 on the stack) is dropped: a thread is one function, and nobody looks at those registers after it.
-//! - A backward branch goes to the end, past the mark that the run counts. Such a branch repeats a wait or an LL/SC loop whose round failed; the round before has
-//!   only read, so a run that repeats it allows no outcome that the run without it does not. That the round only reads is checked: no store inside, and an
-//!   exclusive store only if the branch is its failure. Code that nothing reaches any more is left out.
-//! - A call of a function that the test names under `discard` ends the run likewise: the test is about the path without it. Any other call is an error.
+//! - The frame (saving and restoring x19 to x30 on the stack) is dropped: a thread is one function, and nobody looks at those registers
+//!   after it.
+//! - A backward branch goes to the end, past the mark that the run counts. Such a branch repeats a wait or an LL/SC loop whose round
+//!   failed; the round before has only read, so a run that repeats it allows no outcome that the run without it does not. That the round
+//!   only reads is checked: no store inside, and an exclusive store only if the branch is its failure. Code that nothing reaches any more
+//!   is left out.
+//! - A call of a function that the test names under `discard` ends the run likewise: the test is about the path without it. Any other call
+//!   is an error.
 //! - Hints (YIELD, WFE, SEV, PRFM) and the interrupt mask are dropped: they order nothing.
 //!
 //! Anything that is not known here is an error and not left out.

@@ -1,0 +1,68 @@
+//! `make check`: what a reviewer should not have to say. Format, lints, documentation, layers, licences.
+
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use regex::Regex;
+
+use crate::test::report::{Report, Verdict};
+use crate::workspace::variable;
+use crate::{kernel, layers, licences, workspace};
+
+/// Features that change much of the code; the kernel is linted with and without its checks, and in these forms.
+const KERNEL_FORMS: [&str; 4] = ["", "tetra/checks,tetra/tracepoints", "tetra/defmt", "tetra/up"];
+
+/// `tetra-tools check`.
+pub fn main() -> Result<ExitCode> {
+    let only = variable("ONLY").map(|pattern| Regex::new(&pattern)).transpose().context("ONLY= is no regular expression")?;
+    let report = Report::new(only);
+    let check = |name: &str, work: &dyn Fn() -> Result<()>| {
+        if report.selects("check", name) {
+            let started = Instant::now();
+            let verdict = work().map_or_else(|error| Verdict::Failed(format!("{error:#}")), |()| Verdict::Passed);
+            report.add("check", name, Some(started.elapsed()), verdict);
+        }
+    };
+
+    check("format", &|| quiet(workspace::cargo().args(["fmt", "--all", "--check"])));
+    check("layers", &layers::check);
+    check("licences", &licences::check);
+    for form in KERNEL_FORMS {
+        let name = if form.is_empty() { "clippy kernel".to_owned() } else { format!("clippy kernel {form}") };
+        check(&name, &|| quiet(kernel::cargo("clippy", kernel::Profile::Checked).args(["-p", "tetra", "--features", form, "--", "-Dwarnings"])));
+    }
+    if workspace::root().join("tests/kernel/Cargo.toml").exists() {
+        check("clippy suites", &|| {
+            quiet(kernel::cargo("clippy", kernel::Profile::Checked).args(["-p", "tetra-tests", "--features", "tetra/checks", "--", "-Dwarnings"]))
+        });
+    }
+    check("clippy host", &|| {
+        let arguments = ["clippy", "--profile", "tools", "-p", "tetra", "--lib", "--tests", "--features", "tetra/checks", "--", "-Dwarnings"];
+        quiet(host_cargo().args(arguments))
+    });
+    check("clippy tools", &|| {
+        quiet(host_cargo().args(["clippy", "--profile", "tools", "-p", "tetra-tools", "--all-targets", "--all-features", "--", "-Dwarnings"]))
+    });
+    check("documentation", &|| {
+        let mut command = kernel::cargo("doc", kernel::Profile::Checked);
+        command.args(["--no-deps", "-p", "tetra", "--lib", "--features", "tetra/checks"]).env("RUSTDOCFLAGS", "-Dwarnings");
+        quiet(&mut command)
+    });
+    Ok(report.close())
+}
+
+/// cargo for host builds, with their own build folder.
+fn host_cargo() -> Command {
+    let mut command = workspace::cargo();
+    command.env("CARGO_TARGET_DIR", workspace::target().join("host"));
+    command
+}
+
+/// Runs a command and keeps its words for the case that it fails.
+fn quiet(command: &mut Command) -> Result<()> {
+    let output = command.stdin(Stdio::null()).output().context("cannot start cargo")?;
+    let text = [output.stdout, output.stderr].concat();
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&text));
+    Ok(())
+}
