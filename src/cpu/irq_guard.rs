@@ -11,6 +11,7 @@
 
 use super::local::local;
 use crate::arch::irq;
+use core::hint::cold_path;
 use core::marker::PhantomData;
 use core::sync::atomic::Ordering;
 
@@ -62,15 +63,18 @@ pub fn leave() {
     }
 }
 
-#[cold]
+/// Inlined: a call here would make the caller save registers on the way that is not nested.
+#[inline(always)]
 fn enter_nested() {
+    cold_path();
     // Only this core writes the word, and with irqs masked nothing on it comes in between: a load and a store are enough.
     let extra = &local().irq_extra;
     extra.store(extra.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }
 
-#[cold]
+#[inline(always)]
 fn leave_nested(depth: u32) {
+    cold_path();
     local().irq_extra.store(depth - 1, Ordering::Relaxed);
 }
 

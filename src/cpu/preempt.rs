@@ -41,15 +41,23 @@ pub fn preempt_disable() {
 /// Linux's `preempt_enable`: undoes one `preempt_disable` and does the work that waited.
 #[inline(always)]
 pub fn preempt_enable() {
-    debug_assert!(super::context::preempt_depth() > 0, "preempt_enable without preempt_disable");
+    check_depth("preempt_enable");
     count::leave_preempt_off();
 }
 
 /// As `preempt_enable`, but leaves waiting work to the next occasion: for callers about to schedule anyway.
 #[inline(always)]
 pub fn preempt_enable_no_resched() {
-    debug_assert!(super::context::preempt_depth() > 0, "preempt_enable_no_resched without preempt_disable");
+    check_depth("preempt_enable_no_resched");
     count::leave_preempt_off_no_resched();
+}
+
+/// In builds with `debug`: a leave must have its enter.
+#[inline(always)]
+fn check_depth(who: &str) {
+    if cfg!(feature = "debug") {
+        assert!(super::context::preempt_depth() > 0, "{who} without preempt_disable");
+    }
 }
 
 /// Linux's `get_cpu`: preemption off, and the number of the core on which it went off.

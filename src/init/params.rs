@@ -74,9 +74,9 @@ fn number(name: &str) -> Option<u64> {
     argument().number(name).inspect_err(report).ok().flatten()
 }
 
-/// Names the arguments that nothing here knows: a typing error, or meant for another kernel.
+/// Names the arguments that nothing here knows: a typing error, or one of the many that the Pi's firmware adds for Linux. So this is no warning.
 pub fn report_unknown() {
     for unknown in argument().unknown(&PARAMS) {
-        pr_warn!("boot argument {} is not known; `params` lists what is.", unknown.key);
+        pr_info!("boot argument {} is not known; `params` lists what is.", unknown.key);
     }
 }

@@ -168,7 +168,10 @@ pub fn idle() -> ! {
 /// Sleeps unless a call waits. With irqs masked none can slip in between the look and the WFI, which wakes for a masked interrupt as well.
 fn sleep_until_interrupt() {
     let _irqs_off = cpu::IrqGuard::new();
-    debug_assert!(cpu::irq_guard::extra_depth() == 0, "an irq guard was leaked: idle found {} extra", cpu::irq_guard::extra_depth());
+    if cfg!(feature = "debug") {
+        let extra = cpu::irq_guard::extra_depth();
+        assert!(extra == 0, "an irq guard was leaked: idle found {extra} extra");
+    }
     if IDLE_CALL.this().load(Ordering::Relaxed) == 0 {
         arch::wfi();
     }

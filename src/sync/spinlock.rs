@@ -65,7 +65,7 @@ pub type TasSpinLock<T> = Lock<T, TasLock, PreemptDisabled>;
 /// A fair spinlock whose takers bring a queue node and spin on it, to compare with.
 pub type McsSpinLock<T> = Lock<T, McsLock, PreemptDisabled>;
 
-#[cfg(all(not(feature = "up"), not(feature = "debug_spinlock"), not(feature = "lockdep"), not(feature = "lock_stat")))]
+#[cfg(all(not(loom), not(feature = "up"), not(feature = "debug_spinlock"), not(feature = "lockdep"), not(feature = "lock_stat")))]
 const _: () = assert!(size_of::<SpinLock<()>>() == 8 && size_of::<TasSpinLock<()>>() == 8 && size_of::<McsSpinLock<()>>() == 16);
 
 #[cfg(all(feature = "up", not(feature = "debug_spinlock"), not(feature = "lockdep"), not(feature = "lock_stat")))]

@@ -30,19 +30,39 @@ pub fn main() -> Result<ExitCode> {
     check("licences", &licences::check);
     for form in KERNEL_FORMS {
         let name = if form.is_empty() { "clippy kernel".to_owned() } else { format!("clippy kernel {form}") };
-        check(&name, &|| quiet(kernel::cargo("clippy", kernel::Profile::Checked).args(["-p", "tetra", "--features", form, "--", "-Dwarnings"])));
+        check(&name, &|| {
+            quiet(kernel::cargo("clippy", kernel::Profile::Checked).args(["-p", "tetra", "--features", form, "--", "-Dwarnings"]))
+        });
     }
     if workspace::root().join("tests/kernel/Cargo.toml").exists() {
         check("clippy suites", &|| {
-            quiet(kernel::cargo("clippy", kernel::Profile::Checked).args(["-p", "tetra-tests", "--features", "tetra/checks", "--", "-Dwarnings"]))
+            quiet(kernel::cargo("clippy", kernel::Profile::Checked).args([
+                "-p",
+                "tetra-tests",
+                "--features",
+                "tetra/checks",
+                "--",
+                "-Dwarnings",
+            ]))
         });
     }
     check("clippy host", &|| {
-        let arguments = ["clippy", "--profile", "tools", "-p", "tetra", "--lib", "--tests", "--features", "tetra/checks", "--", "-Dwarnings"];
+        let arguments =
+            ["clippy", "--profile", "tools", "-p", "tetra", "--lib", "--tests", "--features", "tetra/checks", "--", "-Dwarnings"];
         quiet(host_cargo().args(arguments))
     });
     check("clippy tools", &|| {
-        quiet(host_cargo().args(["clippy", "--profile", "tools", "-p", "tetra-tools", "--all-targets", "--all-features", "--", "-Dwarnings"]))
+        quiet(host_cargo().args([
+            "clippy",
+            "--profile",
+            "tools",
+            "-p",
+            "tetra-tools",
+            "--all-targets",
+            "--all-features",
+            "--",
+            "-Dwarnings",
+        ]))
     });
     check("documentation", &|| {
         let mut command = kernel::cargo("doc", kernel::Profile::Checked);

@@ -42,10 +42,6 @@ fn compile(source: &std::path::Path) -> Result<PathBuf> {
         return Ok(out);
     }
     std::fs::create_dir_all(workspace::target())?;
-    workspace::run(
-        Command::new(workspace::program("DTC", "dtc"))
-            .args(["-q", "-I", "dts", "-O", "dtb", "-o"])
-            .args([&out, source]),
-    )?;
+    workspace::run(Command::new(workspace::program("DTC", "dtc")).args(["-q", "-I", "dts", "-O", "dtb", "-o"]).args([&out, source]))?;
     Ok(out)
 }

@@ -20,11 +20,8 @@ pub struct Flat {
 pub fn flatten(elf: &[u8]) -> Result<Flat> {
     let file = File::parse(elf)?;
     let endian = file.endian();
-    let mut segments: Vec<_> = file
-        .elf_program_headers()
-        .iter()
-        .filter(|segment| segment.p_type(endian) == PT_LOAD && segment.p_filesz(endian) > 0)
-        .collect();
+    let mut segments: Vec<_> =
+        file.elf_program_headers().iter().filter(|segment| segment.p_type(endian) == PT_LOAD && segment.p_filesz(endian) > 0).collect();
     segments.sort_by_key(|segment| segment.p_paddr(endian));
     let first = segments.first().context("the ELF has nothing to load")?;
 

@@ -34,8 +34,8 @@ pub fn main(args: &[String]) -> anyhow::Result<ExitCode> {
         println!("{USAGE}");
         return Ok(ExitCode::SUCCESS);
     };
-    let image = std::fs::read(&options.image)
-        .with_context(|| format!("cannot read {}: make it with `make image`", options.image.display()))?;
+    let image =
+        std::fs::read(&options.image).with_context(|| format!("cannot read {}: make it with `make image`", options.image.display()))?;
     let is_card = check::is_bootable(&image);
     is_card.with_context(|| format!("{} would not boot a Pi", options.image.display()))?;
 

@@ -102,8 +102,7 @@ pub fn build(package: &str, bin: Option<&str>, features: &[String], profile: Pro
     let mut kernels: Vec<Kernel> = executables(&output.stdout)
         .into_iter()
         .map(|(name, built)| {
-            let kernel =
-                Kernel { elf: folder.join(format!("{name}.elf")), image: folder.join(format!("{name}.img")), name };
+            let kernel = Kernel { elf: folder.join(format!("{name}.elf")), image: folder.join(format!("{name}.img")), name };
             publish(&built, &kernel)?;
             Ok(kernel)
         })

@@ -54,9 +54,10 @@ fn linked_into_kernel(metadata: &Value) -> Result<HashSet<String>> {
     let needs: HashMap<&str, Vec<&str>> = nodes
         .iter()
         .filter_map(|node| {
-            let normal = node["deps"].as_array()?.iter().filter(|dep| {
-                dep["dep_kinds"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind["kind"].is_null()))
-            });
+            let normal = node["deps"]
+                .as_array()?
+                .iter()
+                .filter(|dep| dep["dep_kinds"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind["kind"].is_null())));
             Some((node["id"].as_str()?, normal.filter_map(|dep| dep["pkg"].as_str()).collect()))
         })
         .collect();
@@ -114,13 +115,9 @@ mod tests {
     #[test]
     fn expressions_are_evaluated() {
         let may = |name: &str| FREE.contains(&name);
-        for good in [
-            "MIT",
-            "MIT OR GPL-3.0",
-            "MIT/Apache-2.0",
-            "(MIT OR Apache-2.0) AND Unicode-3.0",
-            "Apache-2.0 WITH LLVM-exception OR GPL-2.0",
-        ] {
+        for good in
+            ["MIT", "MIT OR GPL-3.0", "MIT/Apache-2.0", "(MIT OR Apache-2.0) AND Unicode-3.0", "Apache-2.0 WITH LLVM-exception OR GPL-2.0"]
+        {
             assert!(allows(good, &may), "{good}");
         }
         for bad in ["GPL-2.0", "MIT AND GPL-2.0", "(MIT OR BSD-2-Clause) AND LGPL-3.0", "none stated", ""] {

@@ -64,10 +64,7 @@ impl Qmp {
         while let Ok(message) = self.read() {
             self.events.push(message);
         }
-        self.events
-            .iter()
-            .rfind(|event| event["event"] == "SHUTDOWN")
-            .and_then(|event| Some(event["data"]["reason"].as_str()?.to_owned()))
+        self.events.iter().rfind(|event| event["event"] == "SHUTDOWN").and_then(|event| Some(event["data"]["reason"].as_str()?.to_owned()))
     }
 
     fn read(&mut self) -> Result<Value> {

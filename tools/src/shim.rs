@@ -22,7 +22,6 @@ const SCRATCH: u32 = 9;
 #[derive(Clone, Copy, Debug)]
 pub struct SystemRegister(u32, u32, u32, u32, u32);
 
-#[expect(missing_docs, reason = "the names are the architecture's")]
 impl SystemRegister {
     pub const CNTHCTL_EL2: Self = Self(3, 4, 14, 1, 0);
     pub const CNTKCTL_EL1: Self = Self(3, 0, 14, 1, 0);

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
+use crate::console_noise;
 use crate::dtb::DeviceTree;
 use crate::guest;
 use crate::kernel::{self, Kernel, Log};
@@ -18,7 +19,6 @@ use crate::test::case::{Case, tail};
 use crate::test::mutated_tree;
 use crate::test::report::{Report, Verdict};
 use crate::workspace::{number, target, variable};
-use crate::console_noise;
 
 const GROUP: &str = "soak";
 /// Boots that `make soak` does unless N= says otherwise; `make test` does a tenth.
@@ -54,7 +54,8 @@ impl Way {
 /// `tetra-tools soak`.
 pub fn main() -> Result<ExitCode> {
     let boots = number("N")?.unwrap_or(BOOTS);
-    let kernel = kernel::build("tetra", Some("kernel8"), &kernel::features(&["checks"], Log::Text), kernel::Profile::Checked, "soak")?.remove(0);
+    let kernel =
+        kernel::build("tetra", Some("kernel8"), &kernel::features(&["checks"], Log::Text), kernel::Profile::Checked, "soak")?.remove(0);
     let report = Report::new(None);
     run(&kernel, boots, &report);
     mutated_tree::run(&kernel, boots, &report);

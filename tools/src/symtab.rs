@@ -5,9 +5,7 @@
 
 use std::collections::HashMap;
 
-use crate::kallsyms::{
-    BLOCK_SYMBOLS, HEADER_BYTES, Header, LONG_CODE, NR_SHORT_CODES, RULE_BASE, RULE_DEPTH_MAX, RULES_MAX, crc32,
-};
+use crate::kallsyms::{BLOCK_SYMBOLS, HEADER_BYTES, Header, LONG_CODE, NR_SHORT_CODES, RULE_BASE, RULE_DEPTH_MAX, RULES_MAX, crc32};
 
 /// A symbol of the ELF on its way into the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,10 +59,13 @@ pub fn encode(entries: &[Entry]) -> anyhow::Result<Vec<u8>> {
 /// Spells a name in ASCII; Rust allows other letters, the kernel's console does not care for them.
 fn codes_of(name: &str) -> Vec<u16> {
     name.chars()
-        .flat_map(|character| match character {
-            ' '..='~' => character.to_string(),
-            _ => character.escape_unicode().to_string(),
-        }.into_bytes())
+        .flat_map(|character| {
+            match character {
+                ' '..='~' => character.to_string(),
+                _ => character.escape_unicode().to_string(),
+            }
+            .into_bytes()
+        })
         .map(u16::from)
         .collect()
 }

@@ -107,12 +107,7 @@ fn sdcard(report: &Report) {
     let started = Instant::now();
     let image = workspace::target().join("test/sdcard.img");
     let run = || -> Result<Verdict> {
-        let output = Command::new(std::env::current_exe()?)
-            .arg("sdcard")
-            .arg("--out")
-            .arg(&image)
-            .stdin(Stdio::null())
-            .output()?;
+        let output = Command::new(std::env::current_exe()?).arg("sdcard").arg("--out").arg(&image).stdin(Stdio::null()).output()?;
         let text = [output.stdout, output.stderr].concat();
         Ok(match output.status.success() {
             true => Verdict::Passed,

@@ -30,9 +30,7 @@ pub fn variable(name: &str) -> Option<String> {
 
 /// A variable of the Makefile that is a number.
 pub fn number(name: &str) -> Result<Option<u64>> {
-    variable(name)
-        .map(|value| value.trim().parse().with_context(|| format!("{name}={value} is not a number")))
-        .transpose()
+    variable(name).map(|value| value.trim().parse().with_context(|| format!("{name}={value} is not a number"))).transpose()
 }
 
 /// The program that `variable` names, else `default` from the PATH.

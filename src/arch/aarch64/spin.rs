@@ -5,6 +5,7 @@
 //! (monitors), AAPCS64 6.1.1 (registers).
 
 use core::arch::{asm, global_asm};
+use core::hint::cold_path;
 
 /// Sleeps until `*word` may differ from `seen`, or an event or interrupt comes. Returns at once if it differs already.
 ///
@@ -33,15 +34,37 @@ pub unsafe fn wait_for_change(word: *const u32, seen: u32) {
     }
 }
 
-/// Calls `f(subject, token)` such that all registers but the link register survive: an ordinary call would make the caller keep whatever it
-/// still needs in saved registers, and so spill on the way that does not call.
+/// A contended path, as a type, so that its address is part of the instruction that calls it and takes up no register before.
+pub trait OutOfLine {
+    /// The path itself, for a `subject` and a `token` of the caller's.
+    extern "C" fn run(subject: *const (), token: usize);
+}
+
+/// Calls `F::run(subject, token)` such that registers survive: an ordinary call would make the caller keep whatever it still needs in saved
+/// registers, and so spill on the way that does not call. The arguments are moved here and not by the compiler, which would move them early.
 ///
-/// Context: that of `f`.
+/// Context: that of `F::run`.
 #[inline(always)]
-pub fn call_keeping_registers(f: extern "C" fn(*const (), usize), subject: *const (), token: usize) {
-    // SAFETY: the routine keeps every register but x30, flags and memory, which are declared; x18 is the count word, changed by `f` as by any
-    // call. Not `nostack`: the routine pushes.
-    unsafe { asm!("bl call_keeping_registers", in("x15") f, in("x16") subject, in("x17") token, out("x30") _) };
+pub fn call_out_of_line<F: OutOfLine>(subject: *const (), token: usize) {
+    cold_path();
+    // SAFETY: the routine keeps every register but those that are declared; x18 is the count word, changed by `run` as by any call. Not
+    // `nostack`: the routine pushes.
+    unsafe {
+        asm!(
+            "mov x16, {subject}",
+            "mov x17, {token}",
+            "adrp x15, {run}",
+            "add x15, x15, :lo12:{run}",
+            "bl call_keeping_registers",
+            subject = in(reg) subject,
+            token = in(reg) token,
+            run = sym F::run,
+            out("x15") _,
+            out("x16") _,
+            out("x17") _,
+            out("x30") _,
+        );
+    }
 }
 
 global_asm!(
@@ -50,8 +73,8 @@ global_asm!(
     .balign 16
     .globl call_keeping_registers
     .type call_keeping_registers, %function
-call_keeping_registers:                     // x15 function, x16 and x17 its arguments; a frame record, so that backtraces pass through
-    stp     x29, x30, [sp, #-160]!
+call_keeping_registers:                     // x15 function, x16 and x17 its arguments; with a frame record for backtraces
+    stp     x29, x30, [sp, #-144]!
     mov     x29, sp
     stp     x0, x1, [sp, #16]
     stp     x2, x3, [sp, #32]
@@ -60,13 +83,11 @@ call_keeping_registers:                     // x15 function, x16 and x17 its arg
     stp     x8, x9, [sp, #80]
     stp     x10, x11, [sp, #96]
     stp     x12, x13, [sp, #112]
-    stp     x14, x15, [sp, #128]
-    stp     x16, x17, [sp, #144]
+    str     x14, [sp, #128]
     mov     x0, x16
     mov     x1, x17
     blr     x15
-    ldp     x16, x17, [sp, #144]
-    ldp     x14, x15, [sp, #128]
+    ldr     x14, [sp, #128]
     ldp     x12, x13, [sp, #112]
     ldp     x10, x11, [sp, #96]
     ldp     x8, x9, [sp, #80]
@@ -74,7 +95,7 @@ call_keeping_registers:                     // x15 function, x16 and x17 its arg
     ldp     x4, x5, [sp, #48]
     ldp     x2, x3, [sp, #32]
     ldp     x0, x1, [sp, #16]
-    ldp     x29, x30, [sp], #160
+    ldp     x29, x30, [sp], #144
     ret
     .size call_keeping_registers, . - call_keeping_registers
     .popsection

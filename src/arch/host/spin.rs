@@ -8,7 +8,13 @@ pub unsafe fn wait_for_change(_word: *const u32, _seen: u32) {
     super::relax();
 }
 
-/// Calls `f(subject, token)`.
-pub fn call_keeping_registers(f: extern "C" fn(*const (), usize), subject: *const (), token: usize) {
-    f(subject, token);
+/// A contended path, as a type.
+pub trait OutOfLine {
+    /// The path itself, for a `subject` and a `token` of the caller's.
+    extern "C" fn run(subject: *const (), token: usize);
+}
+
+/// Calls `F::run(subject, token)`.
+pub fn call_out_of_line<F: OutOfLine>(subject: *const (), token: usize) {
+    F::run(subject, token);
 }

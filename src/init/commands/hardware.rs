@@ -20,7 +20,7 @@ macro_rules! command_of_view {
 }
 
 command_of_view!("version", "/proc/version", "which kernel this is, and how it was built", version);
-command_of_view!("uptime", "/proc/uptime", "seconds since the machine began, and since its cores had their last rest", uptime);
+command_of_view!("uptime", "/proc/uptime", "how long the machine has run, in seconds and in ticks", uptime);
 command_of_view!("cmdline", "/proc/cmdline", "the boot arguments", cmdline);
 command_of_view!("cpus", "/proc/cpuinfo", "the cores: state, level at entry, interrupts and ticks taken", cpus);
 command_of_view!("irq", "/proc/interrupts", "interrupt lines: how often each core took which, and whose it is", interrupts);
@@ -36,8 +36,10 @@ shell::command! {
         if !args.is_empty() {
             return Err(CommandError::Usage);
         }
-        audit::write(ctx.out)?;
-        Ok(())
+        match audit::write(ctx.out)? {
+            0 => Ok(()),
+            warnings => Err(ctx.fail(format_args!("{warnings} of these need attention: see docs/real-hardware.md"))),
+        }
     },
 }
 

@@ -26,9 +26,10 @@ pub use tas::TasLock;
 pub use ticket::TicketLock;
 pub use uni::{UniLock, UniRwLock};
 
-use crate::arch;
+use crate::arch::{self, spin};
 use crate::sync::atomic::AtomicU32;
 use crate::upcalls;
+use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 /// The algorithm of `SpinLock` in this build.
@@ -99,7 +100,7 @@ pub unsafe trait RawLock: Send + Sync + Sized {
         // SAFETY: by the contract of this function.
         let (token, is_held) = unsafe { self.begin(node) };
         if !is_held {
-            arch::spin::call_keeping_registers(wait_unwatched::<Self>, (&raw const *self).cast(), token.to_word());
+            spin::call_out_of_line::<Unwatched<Self>>((&raw const *self).cast(), token.to_word());
         }
         token
     }
@@ -155,11 +156,15 @@ impl Token for u32 {
     }
 }
 
-/// The contended path as `call_keeping_registers` wants it.
-extern "C" fn wait_unwatched<R: RawLock>(lock: *const (), token: usize) {
-    // SAFETY: `lock_with` passes a borrow of its own lock, which outlives the call.
-    let lock = unsafe { &*lock.cast::<R>() };
-    lock.wait(R::Token::from_word(token), &mut || ());
+/// The contended path of `lock_with`.
+struct Unwatched<R>(PhantomData<R>);
+
+impl<R: RawLock> spin::OutOfLine for Unwatched<R> {
+    extern "C" fn run(lock: *const (), token: usize) {
+        // SAFETY: `lock_with` passes a borrow of its own lock, which outlives the call.
+        let lock = unsafe { &*lock.cast::<R>() };
+        lock.wait(R::Token::from_word(token), &mut || ());
+    }
 }
 
 /// One round of a wait: answers what other cores want of this one, then sleeps until `word` is no longer `seen`, or for a moment if the wait is
@@ -171,6 +176,6 @@ pub(in crate::sync) fn wait_round(word: &AtomicU32, seen: u32, watch: &mut dyn F
         arch::relax();
     } else {
         // SAFETY: an atomic word, borrowed, that nobody accesses otherwise.
-        unsafe { arch::spin::wait_for_change((&raw const *word).cast(), seen) };
+        unsafe { spin::wait_for_change((&raw const *word).cast(), seen) };
     }
 }

@@ -95,7 +95,7 @@ impl RawRwLock {
     #[inline(always)]
     pub fn read(&self) {
         if !self.begin_read() {
-            spin::call_keeping_registers(wait_read_unwatched, (&raw const *self).cast(), 0);
+            spin::call_out_of_line::<UnwatchedRead>((&raw const *self).cast(), 0);
         }
     }
 
@@ -147,7 +147,7 @@ impl RawRwLock {
     #[inline(always)]
     pub fn write(&self) {
         if !self.begin_write() {
-            spin::call_keeping_registers(wait_write_unwatched, (&raw const *self).cast(), 0);
+            spin::call_out_of_line::<UnwatchedWrite>((&raw const *self).cast(), 0);
         }
     }
 
@@ -209,16 +209,26 @@ impl RawRwLock {
     }
 }
 
-extern "C" fn wait_read_unwatched(lock: *const (), _: usize) {
-    // SAFETY: `read` passes a borrow of its own lock, which outlives the call.
-    let lock = unsafe { &*lock.cast::<RawRwLock>() };
-    lock.wait_read(&mut || ());
+/// The contended path of `read`.
+struct UnwatchedRead;
+
+impl spin::OutOfLine for UnwatchedRead {
+    extern "C" fn run(lock: *const (), _: usize) {
+        // SAFETY: `read` passes a borrow of its own lock, which outlives the call.
+        let lock = unsafe { &*lock.cast::<RawRwLock>() };
+        lock.wait_read(&mut || ());
+    }
 }
 
-extern "C" fn wait_write_unwatched(lock: *const (), _: usize) {
-    // SAFETY: as in `wait_read_unwatched`.
-    let lock = unsafe { &*lock.cast::<RawRwLock>() };
-    lock.wait_write(&mut || ());
+/// The contended path of `write`.
+struct UnwatchedWrite;
+
+impl spin::OutOfLine for UnwatchedWrite {
+    extern "C" fn run(lock: *const (), _: usize) {
+        // SAFETY: as for `UnwatchedRead`.
+        let lock = unsafe { &*lock.cast::<RawRwLock>() };
+        lock.wait_write(&mut || ());
+    }
 }
 
 const fn is_open_to_both(state: u32) -> bool {

@@ -7,6 +7,8 @@
 //! `next` and `owner` are cells of their own because different parties write them, and because a word that is read whole and written by halves
 //! cannot be checked against the memory model. 32 bits each: a 16-bit ticket wraps within reach of a preempted `try_lock`.
 //!
+//! The token is the ticket after the holder's: the exclusive loop has computed it, and it is what `unlock` stores.
+//!
 //! # State
 //! | `next - owner` | meaning |
 //! |---|---|
@@ -22,6 +24,7 @@
 //! Source: Mellor-Crummey and Scott, "Algorithms for Scalable Synchronization on Shared-Memory Multiprocessors" (1991), section 2.2.
 
 use super::{RawLock, wait_round};
+use crate::arch::atomic::{Order, Word};
 use crate::sync::atomic::AtomicU32;
 use core::ptr::NonNull;
 
@@ -45,12 +48,13 @@ unsafe impl RawLock for TicketLock {
 
     #[inline(always)]
     unsafe fn begin(&self, _: NonNull<()>) -> (u32, bool) {
-        let ticket = self.next.fetch_inc_relaxed();
-        (ticket, self.owner.load_acquire() == ticket)
+        let drawn = u32::inc(self.next.cell(), Order::Relaxed);
+        (drawn.new, self.owner.load_acquire() == drawn.old)
     }
 
     #[cold]
-    fn wait(&self, ticket: u32, watch: &mut dyn FnMut()) {
+    fn wait(&self, following: u32, watch: &mut dyn FnMut()) {
+        let ticket = following.wrapping_sub(1);
         loop {
             let owner = self.owner.load_acquire();
             if owner == ticket {
@@ -63,12 +67,13 @@ unsafe impl RawLock for TicketLock {
     #[inline(always)]
     unsafe fn try_lock_with(&self, _: NonNull<()>) -> Option<u32> {
         let ticket = self.owner.load_acquire();
-        self.next.cmpxchg_relaxed(ticket, ticket.wrapping_add(1)).is_ok().then_some(ticket)
+        let following = ticket.wrapping_add(1);
+        self.next.cmpxchg_relaxed(ticket, following).is_ok().then_some(following)
     }
 
     #[inline(always)]
-    unsafe fn unlock(&self, ticket: u32) {
-        self.owner.store_release(ticket.wrapping_add(1));
+    unsafe fn unlock(&self, following: u32) {
+        self.owner.store_release(following);
     }
 
     fn is_locked(&self) -> bool {
@@ -89,11 +94,11 @@ mod tests {
         let lock = TicketLock { owner: AtomicU32::new(u32::MAX), next: AtomicU32::new(u32::MAX) };
         let first = lock.lock();
         assert!(lock.is_locked() && lock.try_lock().is_none());
-        // SAFETY: held by this ticket.
+        // SAFETY: held by this token.
         unsafe { lock.unlock(first) };
         let second = lock.try_lock().expect("the lock is free");
-        assert_eq!((first, second), (u32::MAX, 0));
-        // SAFETY: held by this ticket.
+        assert_eq!((first, second), (0, 1));
+        // SAFETY: held by this token.
         unsafe { lock.unlock(second) };
         assert!(!lock.is_locked());
     }

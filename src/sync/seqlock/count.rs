@@ -54,7 +54,7 @@ impl SeqCount {
             if sequence & ODD_BIT == 0 {
                 return Sequence(sequence);
             }
-            spin::call_keeping_registers(wait_even, (&raw const *self).cast(), 0);
+            spin::call_out_of_line::<WaitEven>((&raw const *self).cast(), 0);
         }
     }
 
@@ -121,16 +121,19 @@ impl Default for SeqCount {
     }
 }
 
-/// A writer is at it.
-#[cold]
-extern "C" fn wait_even(count: *const (), _: usize) {
-    // SAFETY: `begin` passes a borrow of its own count, which outlives the call.
-    let count = unsafe { &*count.cast::<SeqCount>() };
-    loop {
-        let sequence = count.sequence.read();
-        if sequence & ODD_BIT == 0 {
-            return;
+/// What a reader does that finds a writer at it.
+struct WaitEven;
+
+impl spin::OutOfLine for WaitEven {
+    extern "C" fn run(count: *const (), _: usize) {
+        // SAFETY: `begin` passes a borrow of its own count, which outlives the call.
+        let count = unsafe { &*count.cast::<SeqCount>() };
+        loop {
+            let sequence = count.sequence.read();
+            if sequence & ODD_BIT == 0 {
+                return;
+            }
+            wait_round(&count.sequence, sequence, &mut || ());
         }
-        wait_round(&count.sequence, sequence, &mut || ());
     }
 }

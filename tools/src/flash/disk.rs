@@ -95,10 +95,7 @@ pub fn examine(host: &Host, node: Node, image_bytes: u64) -> anyhow::Result<Disk
     if dir.join("partition").exists() {
         bail!("it is a partition; the card as a whole is /dev/{}", file_name(dir.parent().unwrap_or(&dir)));
     }
-    ensure!(
-        !dir.components().any(|part| part.as_os_str() == "virtual"),
-        "it is no disk of its own but made from something else"
-    );
+    ensure!(!dir.components().any(|part| part.as_os_str() == "virtual"), "it is no disk of its own but made from something else");
 
     let disk = Unproven { dir, name };
     ensure!(!system_disks(host).contains(&disk.name), "this system runs from it");
@@ -149,9 +146,7 @@ impl Unproven {
     fn check_removable(&self) -> anyhow::Result<&'static str> {
         let is_below = |prefix: &str| {
             let mut parts = self.dir.components().map(|part| part.as_os_str().to_string_lossy());
-            parts.any(|part| {
-                part.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-            })
+            parts.any(|part| part.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())))
         };
         if is_below("mmc") {
             let kind = attribute(&self.dir, "device/type");
@@ -165,10 +160,7 @@ impl Unproven {
             ensure!(!is_fixed || attribute(&self.dir, "removable") == "1", "it is a USB disk that is built in");
             return Ok("USB");
         }
-        ensure!(
-            attribute(&self.dir, "removable") == "1",
-            "it is a built-in disk: neither removable nor on USB nor an SD card"
-        );
+        ensure!(attribute(&self.dir, "removable") == "1", "it is a built-in disk: neither removable nor on USB nor an SD card");
         Ok("removable")
     }
 
@@ -237,8 +229,7 @@ fn attribute(dir: &Path, name: &str) -> String {
 }
 
 fn entries(dir: &Path) -> Vec<PathBuf> {
-    let mut entries: Vec<_> =
-        std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    let mut entries: Vec<_> = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     entries.sort();
     entries
 }

@@ -21,8 +21,7 @@ pub fn flash(device: &Path, image: &[u8]) -> anyhow::Result<()> {
     let file = OpenOptions::new().read(true).write(true).custom_flags(exclusive).open(device);
     let mut file = file.with_context(|| format!("cannot open {} for ourselves alone", device.display()))?;
     let what = device.display().to_string();
-    write(&mut file, image, &mut Progress::new("writing", image.len()))
-        .with_context(|| format!("cannot write to {what}"))?;
+    write(&mut file, image, &mut Progress::new("writing", image.len())).with_context(|| format!("cannot write to {what}"))?;
     compare(&mut file, image, &mut Progress::new("reading back", image.len())).with_context(|| what)
 }
 

@@ -13,14 +13,8 @@ use super::fat::{self, Partition, Volume};
 use super::image;
 
 /// Settings without which this kernel does not start or cannot be heard; `boot/config.txt` gives each one's reason.
-const NEEDED_SETTINGS: [&str; 6] = [
-    "arm_64bit=1",
-    "kernel=kernel8.img",
-    "kernel_address=0x80000",
-    "arm_peri_high=0",
-    "enable_uart=1",
-    "init_uart_clock=48000000",
-];
+const NEEDED_SETTINGS: [&str; 6] =
+    ["arm_64bit=1", "kernel=kernel8.img", "kernel_address=0x80000", "arm_peri_high=0", "enable_uart=1", "init_uart_clock=48000000"];
 /// Old firmware reads no more of a line of `config.txt`; newer stops at 98.
 const LONGEST_LINE: usize = 80;
 
@@ -61,9 +55,8 @@ impl fmt::Display for Finding {
 pub fn examine(image: &[u8], contents: &[Content]) -> Vec<Finding> {
     let mut findings = vec![Finding::new("image size", size(image))];
     let partition = boot_partition(image);
-    let seen = partition.as_ref().map(|partition| {
-        format!("one partition, FAT32, {} sectors from sector {}", partition.sectors, partition.start)
-    });
+    let seen =
+        partition.as_ref().map(|partition| format!("one partition, FAT32, {} sectors from sector {}", partition.sectors, partition.start));
     findings.push(Finding::new("partition table", seen.map_err(|error| anyhow::anyhow!("{error:#}"))));
     if let Ok(partition) = partition {
         examine_partition(image, &partition, contents, &mut findings);
@@ -86,9 +79,7 @@ pub fn is_bootable(image: &[u8]) -> anyhow::Result<()> {
 
 fn examine_partition(image: &[u8], partition: &Partition, contents: &[Content], findings: &mut Vec<Finding>) {
     let volume = partition.bytes(image).and_then(Volume::open);
-    let seen = volume
-        .as_ref()
-        .map(|volume| format!("{} clusters, both tables alike, backup boot sector", volume.nr_clusters()));
+    let seen = volume.as_ref().map(|volume| format!("{} clusters, both tables alike, backup boot sector", volume.nr_clusters()));
     findings.push(Finding::new("FAT32 volume", seen.map_err(|error| anyhow::anyhow!("{error:#}"))));
     let Ok(volume) = volume else { return };
 
@@ -109,8 +100,7 @@ fn size(image: &[u8]) -> anyhow::Result<String> {
 fn boot_partition(image: &[u8]) -> anyhow::Result<Partition> {
     let partitions = fat::partitions(image)?;
     ensure!(partitions.len() == 1, "{} partitions, want one", partitions.len());
-    let want =
-        Partition { kind: image::TYPE_FAT32_LBA, start: image::PARTITION_START, sectors: image::PARTITION_SECTORS };
+    let want = Partition { kind: image::TYPE_FAT32_LBA, start: image::PARTITION_START, sectors: image::PARTITION_SECTORS };
     ensure!(partitions[0] == want, "{:?}, want {want:?}", partitions[0]);
     Ok(want)
 }
@@ -186,10 +176,7 @@ fn kernel(bytes: &[u8]) -> anyhow::Result<&'static str> {
     ensure!(field(0x28) == Some(HEADER_VERSION), "header of a version that this tool does not know");
     // A load address that disagrees shows as garbage at the first absolute jump, long before there is a console.
     let link_address = field(0x20).unwrap_or_default();
-    ensure!(
-        link_address & 0xffff_ffff & !0x8000_0000 == LOAD_ADDRESS,
-        "linked for {link_address:#x}, not for {LOAD_ADDRESS:#x}"
-    );
+    ensure!(link_address & 0xffff_ffff & !0x8000_0000 == LOAD_ADDRESS, "linked for {link_address:#x}, not for {LOAD_ADDRESS:#x}");
     let (offset, length) = (field(0x10).unwrap_or_default(), field(0x18).unwrap_or_default());
     let symbols_end = offset.checked_add(length).context("symbol table ends beyond all addresses")?;
     ensure!(symbols_end <= bytes.len() as u64, "symbol table ends at {symbols_end}, the file at {}", bytes.len());

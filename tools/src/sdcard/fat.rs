@@ -98,11 +98,7 @@ impl<'a> Volume<'a> {
         ensure!(u16_at(boot, 17) == 0 && u16_at(boot, 22) == 0, "boot sector: laid out as FAT12 or FAT16");
         ensure!(boot[16] == 2, "boot sector: {} tables, want 2", boot[16]);
         let total = u32_at(boot, 32) as usize;
-        ensure!(
-            total * SECTOR == bytes.len(),
-            "boot sector: {total} sectors, the partition has {}",
-            bytes.len() / SECTOR
-        );
+        ensure!(total * SECTOR == bytes.len(), "boot sector: {total} sectors, the partition has {}", bytes.len() / SECTOR);
 
         let sectors_per_cluster = usize::from(boot[13]);
         ensure!(sectors_per_cluster.is_power_of_two(), "boot sector: {sectors_per_cluster} sectors a cluster");
@@ -163,13 +159,7 @@ impl<'a> Volume<'a> {
     pub fn read(&self, entry: &Entry) -> anyhow::Result<Vec<u8>> {
         let mut bytes = if entry.size_bytes == 0 { Vec::new() } else { self.chain_bytes(entry.first_cluster)? };
         let want = entry.size_bytes.next_multiple_of(self.cluster_bytes);
-        ensure!(
-            bytes.len() == want,
-            "{}: a chain of {} bytes for a size of {}",
-            entry.name,
-            bytes.len(),
-            entry.size_bytes
-        );
+        ensure!(bytes.len() == want, "{}: a chain of {} bytes for a size of {}", entry.name, bytes.len(), entry.size_bytes);
         bytes.truncate(entry.size_bytes);
         Ok(bytes)
     }
@@ -182,10 +172,7 @@ impl<'a> Volume<'a> {
         let mut used = vec![false; self.nr_clusters + 2];
         let mut claim = |first: u32, name: &str| -> anyhow::Result<()> {
             for cluster in self.chain(first)? {
-                ensure!(
-                    !std::mem::replace(&mut used[cluster as usize], true),
-                    "cluster {cluster} of {name} has two owners"
-                );
+                ensure!(!std::mem::replace(&mut used[cluster as usize], true), "cluster {cluster} of {name} has two owners");
             }
             Ok(())
         };
@@ -197,11 +184,7 @@ impl<'a> Volume<'a> {
         let lost = (2..self.nr_clusters + 2).find(|&cluster| !used[cluster] && self.next(cluster as u32) != 0);
         ensure!(lost.is_none(), "cluster {} is marked used but belongs to no file", lost.unwrap_or_default());
         let free = used[2..].iter().filter(|used| !**used).count();
-        ensure!(
-            free == self.free_clusters,
-            "{free} clusters are free, the information sector says {}",
-            self.free_clusters
-        );
+        ensure!(free == self.free_clusters, "{free} clusters are free, the information sector says {}", self.free_clusters);
         Ok(())
     }
 
@@ -258,10 +241,7 @@ impl LongName {
         if raw[0] & LAST_LONG_ENTRY != 0 {
             *self = Self { pieces: Vec::new(), checksum: raw[13], left: number };
         }
-        ensure!(
-            number != 0 && number == self.left && raw[13] == self.checksum,
-            "a long name's entries are out of order"
-        );
+        ensure!(number != 0 && number == self.left && raw[13] == self.checksum, "a long name's entries are out of order");
         self.left -= 1;
         let places = (1..11).step_by(2).chain((14..26).step_by(2)).chain((28..32).step_by(2));
         let mut piece = [0; 13];

@@ -97,12 +97,7 @@ fn sources() -> anyhow::Result<String> {
         return Ok(source_line(&mirror, &suite));
     }
     let mut indextargets = Command::new("apt-get");
-    indextargets.args([
-        "indextargets",
-        "--format",
-        "$(SITE) $(RELEASE) $(COMPONENT) $(ORIGIN)",
-        "Created-By: Packages",
-    ]);
+    indextargets.args(["indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT) $(ORIGIN)", "Created-By: Packages"]);
     let Ok(targets) = run(indextargets) else { bail!(by_hand("This system has no apt to fetch firmware with")) };
     let release = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
     let lines = source_lines(&targets, &release);
@@ -119,8 +114,7 @@ fn sources() -> anyhow::Result<String> {
 /// The origin is known only where the lists have been fetched (a fresh container has none: apt then leaves the
 /// placeholder as it is); elsewhere the suite's name must do.
 fn source_lines(targets: &str, os_release: &str) -> String {
-    let codename =
-        os_release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME=")).unwrap_or("sid").trim_matches('"');
+    let codename = os_release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME=")).unwrap_or("sid").trim_matches('"');
     let is_debian = os_release.lines().any(|line| line == "ID=debian");
     let mut lines: Vec<String> = Vec::new();
     for target in targets.lines() {
@@ -217,24 +211,13 @@ impl Fetch {
 
     /// Takes one file out of a package. `dpkg -x` would unpack all 300 MB of the kernel for a device tree of 27 KB.
     fn extract(&self, deb: &Path, member: &str, name: &str) -> anyhow::Result<()> {
-        let mut unpack = Command::new("dpkg-deb")
-            .arg("--fsys-tarfile")
-            .arg(deb)
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot start dpkg-deb")?;
+        let mut unpack =
+            Command::new("dpkg-deb").arg("--fsys-tarfile").arg(deb).stdout(Stdio::piped()).spawn().context("cannot start dpkg-deb")?;
         let tar = unpack.stdout.take().expect("stdout was asked to be a pipe");
-        let output =
-            Command::new("tar").args(["-xO", "-f", "-", member]).stdin(tar).output().context("cannot start tar")?;
+        let output = Command::new("tar").args(["-xO", "-f", "-", member]).stdin(tar).output().context("cannot start tar")?;
         unpack.wait().context("cannot wait for dpkg-deb")?;
-        ensure!(
-            output.status.success(),
-            "{} has no {member}: {}",
-            deb.display(),
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-        std::fs::write(self.root.join("files").join(name), output.stdout)
-            .with_context(|| format!("cannot write {name}"))
+        ensure!(output.status.success(), "{} has no {member}: {}", deb.display(), String::from_utf8_lossy(&output.stderr).trim());
+        std::fs::write(self.root.join("files").join(name), output.stdout).with_context(|| format!("cannot write {name}"))
     }
 
     /// Moves the files into `cache` as a whole.
@@ -261,8 +244,7 @@ fn version(deb: &Path) -> anyhow::Result<String> {
 fn run(mut command: Command) -> anyhow::Result<String> {
     let name = command.get_program().to_owned();
     let name = OsStr::to_string_lossy(&name);
-    let output =
-        command.env("LC_ALL", "C").stdin(Stdio::null()).output().with_context(|| format!("cannot start {name}"))?;
+    let output = command.env("LC_ALL", "C").stdin(Stdio::null()).output().with_context(|| format!("cannot start {name}"))?;
     ensure!(output.status.success(), "{name} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -297,8 +279,7 @@ mod tests {
 
     #[test]
     fn trusts_names_where_no_list_was_ever_fetched() {
-        let targets =
-            "http://m.example/debian bookworm main $(ORIGIN)\nhttp://m.example/debian bookworm-pgdg main $(ORIGIN)\n";
+        let targets = "http://m.example/debian bookworm main $(ORIGIN)\nhttp://m.example/debian bookworm-pgdg main $(ORIGIN)\n";
         assert_eq!(suites(targets, BOOKWORM).len(), 1);
         assert!(suites(targets, "ID=ubuntu\nVERSION_CODENAME=noble\n").is_empty());
     }

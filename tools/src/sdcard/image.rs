@@ -135,9 +135,7 @@ fn run(mut command: Command, input: &[u8]) -> anyhow::Result<()> {
     let mut child = match spawned {
         Ok(child) => child,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            bail!(
-                "{name} is not on this machine: install the packages `mtools` and `fdisk` (sfdisk is in util-linux elsewhere)"
-            )
+            bail!("{name} is not on this machine: install the packages `mtools` and `fdisk` (sfdisk is in util-linux elsewhere)")
         }
         Err(error) => return Err(error).with_context(|| format!("cannot start {name}")),
     };

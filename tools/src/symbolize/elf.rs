@@ -82,9 +82,7 @@ impl Symbols for Elf {
 
 /// The name without the hash that tells instances apart.
 fn short(name: &str) -> String {
-    let is_hash = |tail: &str| {
-        tail.len() == 17 && tail.starts_with('h') && tail[1..].bytes().all(|byte| byte.is_ascii_hexdigit())
-    };
+    let is_hash = |tail: &str| tail.len() == 17 && tail.starts_with('h') && tail[1..].bytes().all(|byte| byte.is_ascii_hexdigit());
     match name.rsplit_once("::") {
         Some((head, tail)) if is_hash(tail) => head.to_owned(),
         _ => name.to_owned(),
@@ -118,8 +116,7 @@ mod tests {
         let bytes = std::fs::read(&path).unwrap();
         let object = object::File::parse(&*bytes).unwrap();
         let is_probe = |name: &str| name.contains("symbolize") && name.contains("probe");
-        let symbol =
-            object.symbols().find(|symbol| symbol.name().is_ok_and(is_probe)).expect("`probe` is never inlined");
+        let symbol = object.symbols().find(|symbol| symbol.name().is_ok_and(is_probe)).expect("`probe` is never inlined");
         (Elf::open(&path).unwrap(), symbol.address()..symbol.address() + symbol.size())
     }
 
@@ -134,9 +131,9 @@ mod tests {
         assert!(outer.name.as_ref().unwrap().ends_with("elf::tests::probe"), "{outer:?}");
         assert!(outer.place.as_ref().unwrap().contains("symbolize/elf.rs:"), "{outer:?}");
 
-        let inlined = range.map(|address| elf.frames(address)).find(|frames| {
-            frames.iter().any(|frame| frame.name.as_ref().is_some_and(|name| name.ends_with("elf::tests::inlined")))
-        });
+        let inlined = range
+            .map(|address| elf.frames(address))
+            .find(|frames| frames.iter().any(|frame| frame.name.as_ref().is_some_and(|name| name.ends_with("elf::tests::inlined"))));
         let inlined = inlined.expect("somewhere in `probe` is the inlined function");
         let caller = inlined.last().unwrap().place.as_ref().unwrap();
         assert!(caller.ends_with(&format!(":{CALL_LINE}")), "want line {CALL_LINE}, got {caller}");

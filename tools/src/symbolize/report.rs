@@ -12,16 +12,13 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 /// A log line's head, `[    12.345678] cpu2 `, with or without a level.
-static LOG_PREFIX: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^\s*(<\d>)?\[\s*\d+\.\d+\]\s*(cpu\d+:?\s)?").expect("a constant"));
+static LOG_PREFIX: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^\s*(<\d>)?\[\s*\d+\.\d+\]\s*(cpu\d+:?\s)?").expect("a constant"));
 /// What a backtrace line may begin with: a number as in `#3`, ` 3:` or `[3]`, then the address.
-static FRAME_HEAD: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^\s*(?:#|\[)?(?:(\d{1,3})[:\]]?\s+)?(?:[\[<(]+)?(?:0x)?[0-9a-fA-F]{16}\b").expect("a constant")
-});
+static FRAME_HEAD: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"^\s*(?:#|\[)?(?:(\d{1,3})[:\]]?\s+)?(?:[\[<(]+)?(?:0x)?[0-9a-fA-F]{16}\b").expect("a constant"));
 /// An address and, if there is one, the word before it.
-static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?:\b([A-Za-z]\w*)\s*[:=]?\s*)?\b((?:0x)?[0-9a-fA-F]{16}|0x[0-9a-fA-F]{1,15})\b").expect("a constant")
-});
+static ADDRESS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?:\b([A-Za-z]\w*)\s*[:=]?\s*)?\b((?:0x)?[0-9a-fA-F]{16}|0x[0-9a-fA-F]{1,15})\b").expect("a constant"));
 /// How `src/debug/backtrace.rs` marks an interrupted function's address.
 const INTERRUPTED_MARK: &str = "<- interrupted here";
 static BUILD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\bbuild:\s*([0-9a-fA-F]{16})\b").expect("a constant"));
@@ -77,13 +74,9 @@ pub fn build(text: &str) -> Option<String> {
 pub fn build_warning(text: &str, elf_build: Option<&str>) -> Option<String> {
     match (build(text), elf_build) {
         (Some(report), Some(elf)) if report == elf => None,
-        (Some(report), Some(elf)) => {
-            Some(format!("the report is of build {report}, the ELF is build {elf}: the lines below are wrong"))
-        }
+        (Some(report), Some(elf)) => Some(format!("the report is of build {report}, the ELF is build {elf}: the lines below are wrong")),
         (Some(report), None) => Some(format!("the report is of build {report}, the ELF has no build id to compare")),
-        (None, _) => {
-            Some("the report has no `build:` line: the lines below hold only if the ELF is the very kernel".to_owned())
-        }
+        (None, _) => Some("the report has no `build:` line: the lines below hold only if the ELF is the very kernel".to_owned()),
     }
 }
 
@@ -223,8 +216,7 @@ mod tests {
 
     #[test]
     fn passes_the_report_through_and_leaves_other_numbers_alone() {
-        let text =
-            "far 0x0000000000000010 sp ffffff8000012340 esr 0x96000045\nbuild: 0123456789abcdef\n[ 1.0] cpu0 text\n";
+        let text = "far 0x0000000000000010 sp ffffff8000012340 esr 0x96000045\nbuild: 0123456789abcdef\n[ 1.0] cpu0 text\n";
         let annotated = annotate(text, &Fake);
         assert_eq!(annotated.text, text);
         assert_eq!(annotated.nr_found, 0);

@@ -59,9 +59,8 @@ pub fn list(console: &str) -> Result<Vec<Case>> {
 
 /// Reads all results in a console.
 pub fn results(console: &str) -> Vec<Line> {
-    static RESULT: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"^\s*(not ok|ok) \d+ (?:- )?(\S+)\s*(?:# ?(.*))?$").expect("a fixed pattern")
-    });
+    static RESULT: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(r"^\s*(not ok|ok) \d+ (?:- )?(\S+)\s*(?:# ?(.*))?$").expect("a fixed pattern"));
     let mut lines = Vec::new();
     let mut details = String::new();
     for line in console.lines().map(bare) {
@@ -99,7 +98,8 @@ mod tests {
 
     #[test]
     fn a_list_gives_cases_with_their_demands() {
-        let cases = list("boot\n[    0.1] cpu0 ktap-list: case one\nktap-list: case two alone\nktap-list: exit hang\nktap-list: end 2\n").unwrap();
+        let cases =
+            list("boot\n[    0.1] cpu0 ktap-list: case one\nktap-list: case two alone\nktap-list: exit hang\nktap-list: end 2\n").unwrap();
         assert_eq!(cases.iter().map(|case| (case.name.as_str(), case.alone)).collect::<Vec<_>>(), [("one", false), ("two", true)]);
     }
 
