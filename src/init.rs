@@ -5,6 +5,8 @@
 mod audit;
 mod commands;
 mod console;
+#[cfg(feature = "defmt")]
+mod defmt_formats;
 pub mod entry;
 mod firmware;
 mod memory;
@@ -107,4 +109,3 @@ pub fn serve_shell() -> ! {
     }
     shell.run()
 }
-

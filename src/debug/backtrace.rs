@@ -69,8 +69,9 @@ impl Frames {
         }
         // SAFETY: aligned, and both words lie in a mapped, readable kernel stack, as just checked. Volatile: its core may be running.
         let caller_fp = unsafe { (fp as *const usize).read_volatile() };
+        let second = (fp + RECORD_SIZE / 2) as *const usize;
         // SAFETY: as above.
-        let address = unsafe { (fp as *const usize).add(1).read_volatile() };
+        let address = unsafe { second.read_volatile() };
         Some((caller_fp, address))
     }
 

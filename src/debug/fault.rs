@@ -40,7 +40,9 @@ impl FaultCause<'_> {
             (Class::InstructionAbort, FaultStatus::Permission) => Some("data was executed: a corrupted function pointer or return address"),
             (Class::InstructionAbort, _) if self.frame.elr < 4096 => Some("a NULL function pointer was called: see the caller below"),
             (Class::DataAbort, FaultStatus::Permission) if is_code(self.frame.far as usize) => Some("kernel text is read-only"),
-            (Class::DataAbort, FaultStatus::Translation(_)) if self.frame.far < 4096 => Some("a NULL pointer was used: FAR is the offset of the field"),
+            (Class::DataAbort, FaultStatus::Translation(_)) if self.frame.far < 4096 => {
+                Some("a NULL pointer was used: FAR is the offset of the field")
+            }
             _ => None,
         }
     }

@@ -113,7 +113,7 @@ impl Header {
     ///
     /// Context: any.
     #[must_use]
-    pub fn to_bytes(&self) -> [u8; HEADER_BYTES] {
+    pub fn to_bytes(self) -> [u8; HEADER_BYTES] {
         let mut bytes = [0; HEADER_BYTES];
         let words = [MAGIC, VERSION, self.length, self.checksum];
         for (slot, word) in bytes.chunks_exact_mut(4).zip(words) {

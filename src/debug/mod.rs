@@ -6,7 +6,7 @@
 //! | what lies at an address | [`address`] |
 //! | who called whom | [`backtrace`] |
 //! | names for addresses | [`symbols`], [`kallsyms`] |
-//! | the report and the end of a kernel | [`panic`], [`report`] |
+//! | the report and the end of a kernel | [`mod@panic`], [`report`] |
 //! | faults on purpose | [`provoke`] |
 //! | who holds a lock, and who waits | `lock_report` |
 //! | what a core is asked to do whatever it is doing | [`attention`] |

@@ -1,6 +1,7 @@
 //! Faults on purpose: what `fault` and `panic` do at the prompt, and what the tests of the report provoke.
 //!
-//! Each is the mistake itself, done where a real one would happen, so that the report shows what it would show then.
+//! Each is the mistake itself, done where a real one would happen, so that the report shows what it would show then. The `black_box(())` behind a
+//! call keeps it from becoming a jump: its caller stays in the backtrace.
 
 use crate::arch::layout;
 use crate::{cpu, log};
@@ -45,6 +46,7 @@ fn null_read() {
 #[inline(never)]
 fn null_call() {
     call_address(0);
+    black_box(());
 }
 
 #[inline(never)]
@@ -53,18 +55,19 @@ fn call_address(address: usize) {
     // SAFETY: none: this is the mistake. The address is not executable, so the fetch faults.
     let function: extern "C" fn() = unsafe { core::mem::transmute(address) };
     function();
-    // Not a tail call: the caller stays in the backtrace.
     black_box(());
 }
 
 #[inline(never)]
 fn wild_write() {
     write_to(0xdead_beef);
+    black_box(());
 }
 
 #[inline(never)]
 fn text_write() {
     write_to(null_read as *const () as usize);
+    black_box(());
 }
 
 #[inline(never)]
@@ -79,6 +82,7 @@ fn write_to(address: usize) {
 fn data_exec() {
     static INNOCENT: [u32; 4] = [0xd65f_03c0; 4];
     call_address(INNOCENT.as_ptr() as usize);
+    black_box(());
 }
 
 #[inline(never)]

@@ -66,7 +66,12 @@ pub fn write(out: &mut dyn Write) -> Result<usize, fmt::Error> {
 
 fn cores(table: &mut Table<'_>) -> fmt::Result {
     let registers = sysreg::snapshot();
-    table.expect("exception level", format_args!("EL{}", registers.current_el), registers.current_el == 1, "the kernel runs at EL1 only")?;
+    table.expect(
+        "exception level",
+        format_args!("EL{}", registers.current_el),
+        registers.current_el == 1,
+        "the kernel runs at EL1 only",
+    )?;
 
     let is_a72 = registers.midr & 0xff00_fff0 == 0x4100_d080;
     table.expect("processor", format_args!("MIDR {:#x}", registers.midr), is_a72, "not a Cortex-A72: errata and caches may differ")?;
@@ -84,7 +89,12 @@ fn translation(table: &mut Table<'_>) -> fmt::Result {
     let registers = sysreg::snapshot();
     let why = "another value than boot wrote: MMU, caches or write-implies-no-execute are not as they must be";
     table.expect("MMU and caches", format_args!("SCTLR_EL1 {:#x}", registers.sctlr), registers.sctlr == boot::SCTLR_EL1_ON, why)?;
-    table.expect("memory types", format_args!("MAIR_EL1 {:#x}", registers.mair), registers.mair == boot::MAIR_EL1, "not what boot wrote")?;
+    table.expect(
+        "memory types",
+        format_args!("MAIR_EL1 {:#x}", registers.mair),
+        registers.mair == boot::MAIR_EL1,
+        "not what boot wrote",
+    )?;
     let low_off = registers.tcr & (1 << 7) != 0;
     table.expect("low addresses", format_args!("TCR_EL1 {:#x}", registers.tcr), low_off, "TTBR0 walks are on: NULL may be mapped")?;
 
@@ -120,7 +130,11 @@ fn memory_map(table: &mut Table<'_>) -> fmt::Result {
 fn devices(table: &mut Table<'_>) -> fmt::Result {
     let clock = firmware::mailbox().uart_clock_hz.ok_or(MailboxError::TagNotAnswered);
     if let Some(line) = drivers::serial::line_snapshot() {
-        table.device("UART clock", format_args!("{} Hz, divisor {}/64", clock.unwrap_or(0), line.divisor_64ths), device::uart_clock(&line, clock, BAUD))?;
+        table.device(
+            "UART clock",
+            format_args!("{} Hz, divisor {}/64", clock.unwrap_or(0), line.divisor_64ths),
+            device::uart_clock(&line, clock, BAUD),
+        )?;
     }
     let pins = hardware::gpio().console_snapshot();
     table.device("UART pins", format_args!("GPIO14, GPIO15: {:?}", pins.console), device::uart_pins(&pins))?;
@@ -142,7 +156,11 @@ fn firmware_state(table: &mut Table<'_>) -> fmt::Result {
     }
     let videocore = firmware::mailbox().videocore_memory.unwrap_or(rpi4::DEFAULT_VIDEOCORE);
     let kernel_sees = memory::MEMBLOCK.lock().memory_bytes() + videocore.size();
-    table.device("board memory", format_args!("{} MiB with the VideoCore's", kernel_sees >> 20), device::board_memory(board, kernel_sees))?;
+    table.device(
+        "board memory",
+        format_args!("{} MiB with the VideoCore's", kernel_sees >> 20),
+        device::board_memory(board, kernel_sees),
+    )?;
     let throttled = mailbox.throttled();
     let seen = throttled.map_or("not told", |flags| if flags.is_empty() { "none" } else { "now or since boot" });
     table.device("throttling", format_args!("{seen}"), device::throttling(throttled))?;

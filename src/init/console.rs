@@ -42,7 +42,7 @@ pub fn show() {
 pub fn go_interrupt_driven() {
     let line = rpi4::INTID_UART0;
     hardware::route_to(line, 0);
-    match irq::request(line.number(), "ttyAMA0", |data| serial::on_interrupt(data), 0) {
+    match irq::request(line.number(), "ttyAMA0", serial::on_interrupt, 0) {
         Ok(()) => {
             serial::go_interrupt_driven(line.number());
             log::set_mode(log::Mode::Deferred);

@@ -1,6 +1,5 @@
 //! What a kernel image brings of its own: `tetra::entry!` names its code, `init_call!` adds calls to the boot.
 
-
 use crate::{proc, shell};
 
 /// A call that boot makes when all cores run, before the image's own code.

@@ -119,7 +119,7 @@ fn find(x0: u64) -> Result<&'static [u8], &'static str> {
     if header.overlaps(image()) {
         return Err("that is the kernel's own memory");
     }
-    if x0 % 8 != 0 {
+    if !x0.is_multiple_of(8) {
         return Err("that is no multiple of 8");
     }
 

@@ -3,8 +3,8 @@
 use super::firmware;
 use crate::arch::NR_CPUS;
 use crate::debug::panic;
-use crate::util::cmdline::{CommandLine, PARAMS, Param, ValueError};
 use crate::log;
+use crate::util::cmdline::{CommandLine, PARAMS, Param, ValueError};
 
 macro_rules! params {
     ($($name:ident: $key:literal = $value:literal, $help:literal;)*) => {$(

@@ -1,8 +1,8 @@
 //! The shell of the console, and `run=`.
 
-use crate::platform::hardware;
-use crate::shell::{Shell, SerialTerminal};
 use crate::log;
+use crate::platform::hardware;
+use crate::shell::{SerialTerminal, Shell};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 static TERMINAL: SerialTerminal = SerialTerminal;

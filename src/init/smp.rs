@@ -11,10 +11,10 @@
 use super::tables;
 use crate::arch::{self, NR_CPUS, boot, cache, layout, mmu};
 use crate::cpu;
-use crate::mm::addr::PhysAddr;
-use crate::platform::{hardware, rpi4};
 use crate::irq;
+use crate::mm::addr::PhysAddr;
 use crate::per_cpu;
+use crate::platform::{hardware, rpi4};
 use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 /// How long a core may take from release to being online. Microseconds on the board; an emulated core may have to wait for the host.
@@ -64,7 +64,7 @@ fn release_addresses(target: usize) -> impl Iterator<Item = u64> {
 /// Whether a core of this machine can be polling there: the Pi's stub and its spin table lie in page 0. Anything else in a device tree is damage, and
 /// obeying it would overwrite what lies there.
 fn is_release_word(address: u64) -> bool {
-    address % size_of::<u64>() as u64 == 0 && rpi4::FIRMWARE_PAGE.contains(PhysAddr::new(address))
+    address.is_multiple_of(size_of::<u64>() as u64) && rpi4::FIRMWARE_PAGE.contains(PhysAddr::new(address))
 }
 
 /// Releases core `target` at `address`; false, and a message, if it does not come.
@@ -74,7 +74,9 @@ fn start(target: usize, address: u64) -> bool {
         return true;
     }
     let entry = boot::secondary_entry_phys();
-    release(target, entry, address);
+    if !release(target, entry, address) {
+        return false;
+    }
     let has_come = wait_until_online(target);
     if !has_come {
         pr_err!("cpu{} did not come up within {} ms of being given {:#x} at {:#x}", target, TIMEOUT_MS, entry, address);
@@ -82,7 +84,8 @@ fn start(target: usize, address: u64) -> bool {
     has_come
 }
 
-fn release(target: usize, entry: u64, address: u64) {
+/// Writes `entry` where core `target` waits; false, and a message, if that cannot be it.
+fn release(target: usize, entry: u64, address: u64) -> bool {
     let pen = boot::pen_word(target);
     pen.store(entry, Ordering::Relaxed);
     cache::clean_to_poc(&raw const *pen as usize, size_of::<u64>());
@@ -91,16 +94,23 @@ fn release(target: usize, entry: u64, address: u64) {
     let mapped = tables::with_mapper(|mapper| mapper.map(SPIN_TABLE_WINDOW, page, mmu::PAGE_SIZE, mmu::Attributes::Data));
     if let Err(error) = mapped {
         pr_err!("cpu{}: its release address {:#x} cannot be mapped: {:?}", target, address, error);
-        return;
+        return false;
     }
     let word = SPIN_TABLE_WINDOW + (address - page) as usize;
     // SAFETY: the page is mapped for this core alone and the word is a multiple of 8 (`is_release_word`, or the constant); the waiting core reads it
     // as one 64-bit word.
     let cell = unsafe { &*(word as *const AtomicU64) };
-    cell.store(entry, Ordering::Relaxed);
-    cache::clean_invalidate_to_poc(word, size_of::<u64>());
-    arch::sev();
+    // Elsewhere than in the table a word that is not empty is code of the stub, in which the cores wait.
+    let is_free = rpi4::SPIN_TABLE.contains(&address) || cell.load(Ordering::Relaxed) == 0;
+    if is_free {
+        cell.store(entry, Ordering::Relaxed);
+        cache::clean_invalidate_to_poc(word, size_of::<u64>());
+        arch::sev();
+    } else {
+        pr_warn!("cpu{}: the device tree's cpu-release-addr {:#x} holds something else: not used", target, address);
+    }
     tables::with_mapper(|mapper| mapper.unmap(SPIN_TABLE_WINDOW, mmu::PAGE_SIZE)).expect("it was mapped just now");
+    is_free
 }
 
 fn wait_until_online(target: usize) -> bool {

@@ -8,8 +8,8 @@
 //! the target and loaded with acquire by the waiter, who sees everything that the function did. The SGI itself orders nothing; the controller's
 //! driver puts a DSB before it (ARM IHI 0048B 4.3.15 leaves that to software).
 
-use crate::arch::exception::ExceptionFrame;
 use crate::arch;
+use crate::arch::exception::ExceptionFrame;
 use crate::cpu::{self, NR_CPUS, PreemptGuard};
 use crate::per_cpu;
 use crate::upcalls;

@@ -54,13 +54,19 @@ macro_rules! address_type {
             /// The address `bytes` higher, or `None` where it would wrap.
             #[must_use]
             pub const fn checked_add(self, bytes: $int) -> Option<Self> {
-                match self.0.checked_add(bytes) { Some(sum) => Some(Self(sum)), None => None }
+                match self.0.checked_add(bytes) {
+                    Some(sum) => Some(Self(sum)),
+                    None => None,
+                }
             }
 
             /// The address `bytes` lower, or `None` where it would wrap.
             #[must_use]
             pub const fn checked_sub(self, bytes: $int) -> Option<Self> {
-                match self.0.checked_sub(bytes) { Some(rest) => Some(Self(rest)), None => None }
+                match self.0.checked_sub(bytes) {
+                    Some(rest) => Some(Self(rest)),
+                    None => None,
+                }
             }
 
             /// The nearest multiple of `align` at or below this address.
@@ -79,7 +85,10 @@ macro_rules! address_type {
             /// If `align` is not a power of two.
             #[must_use]
             pub const fn align_up(self, align: $int) -> Option<Self> {
-                match self.checked_add(align - 1) { Some(top) => Some(top.align_down(align)), None => None }
+                match self.checked_add(align - 1) {
+                    Some(top) => Some(top.align_down(align)),
+                    None => None,
+                }
             }
 
             /// Whether this address is a multiple of `align`, a power of two.
@@ -177,7 +186,10 @@ impl PhysAddr {
     /// Where the image window shows this address, or `None` beyond its 2 GiB.
     #[must_use]
     pub const fn to_image(self) -> Option<VirtAddr> {
-        match IMAGE_BASE.checked_add(self.0 as usize) { Some(virt) => Some(VirtAddr(virt)), None => None }
+        match IMAGE_BASE.checked_add(self.0 as usize) {
+            Some(virt) => Some(VirtAddr(virt)),
+            None => None,
+        }
     }
 }
 
@@ -206,7 +218,10 @@ impl VirtAddr {
     /// The physical address behind an address of the kernel image, or `None` for any other address.
     #[must_use]
     pub const fn image_to_phys(self) -> Option<PhysAddr> {
-        match self.0.checked_sub(IMAGE_BASE) { Some(offset) => Some(PhysAddr(offset as u64)), None => None }
+        match self.0.checked_sub(IMAGE_BASE) {
+            Some(offset) => Some(PhysAddr(offset as u64)),
+            None => None,
+        }
     }
 }
 
@@ -237,7 +252,10 @@ impl Pfn {
     /// The frame `nr_pages` further, or `None` where it would wrap.
     #[must_use]
     pub const fn checked_add(self, nr_pages: usize) -> Option<Self> {
-        match self.0.checked_add(nr_pages) { Some(sum) => Some(Self(sum)), None => None }
+        match self.0.checked_add(nr_pages) {
+            Some(sum) => Some(Self(sum)),
+            None => None,
+        }
     }
 
     /// Whether a block of `order` may start here.
@@ -319,7 +337,10 @@ impl Order {
     /// The next smaller order, or `None` at the bottom.
     #[must_use]
     pub const fn smaller(self) -> Option<Self> {
-        match self.0.checked_sub(1) { Some(value) => Some(Self(value)), None => None }
+        match self.0.checked_sub(1) {
+            Some(value) => Some(Self(value)),
+            None => None,
+        }
     }
 }
 
@@ -338,9 +359,9 @@ impl fmt::Debug for Order {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::prelude::v1::*;
-    use std::format;
     use proptest::prelude::*;
+    use std::format;
+    use std::prelude::v1::*;
 
     #[test]
     fn prints_as_hex() {

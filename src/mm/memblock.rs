@@ -9,9 +9,9 @@
 //! Context: boot, on one core; the type itself has no lock and no state beside its tables.
 //! Neighbours: `regions` is the table, `platform::memory_map` fills it.
 
-mod regions;
 #[cfg(test)]
 mod model_test;
+mod regions;
 
 use core::fmt;
 

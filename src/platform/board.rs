@@ -111,7 +111,10 @@ impl BoardRevision {
     /// The minor number of the circuit board's revision: 5 of "Rev 1.5".
     #[must_use]
     pub const fn pcb_revision(self) -> Option<u8> {
-        match self.field(0, 4) { Some(revision) => Some(revision as u8), None => None }
+        match self.field(0, 4) {
+            Some(revision) => Some(revision as u8),
+            None => None,
+        }
     }
 }
 

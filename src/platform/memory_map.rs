@@ -264,7 +264,9 @@ fn reserve_firmware<const M: usize, const R: usize>(sources: &MemorySources<'_>,
         if let Err(error) = map.reserve(range, "firmware") {
             report.add(MapNote::Refused(error));
         }
-        if reservation.is_nomap && let Err(error) = map.mark_nomap(range) {
+        if reservation.is_nomap
+            && let Err(error) = map.mark_nomap(range)
+        {
             report.add(MapNote::Refused(error));
         }
     }

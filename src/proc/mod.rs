@@ -5,14 +5,14 @@
 //! Rejected: a tree of nodes with open, read and seek as a file system has it. Nothing here is read in parts, so a view is formatted
 //! in one go into whatever the reader holds out, and the paths are only names.
 //!
-//! Views are gathered by the linker from wherever [`view!`](crate::proc::view) stands, also in a user's own crate. There is no
+//! Views are gathered by the linker from wherever [`view!`](macro@crate::proc::view) stands, also in a user's own crate. There is no
 //! shared state: the slice is constant. Neighbours: `shell` (commands and completion over views).
 
 mod view;
 
 pub use view::{Show, View, ViewError, Write};
 
-/// For [`view!`](crate::proc::view) and [`command!`](crate::shell::command) in crates that do not depend on it themselves.
+/// For [`view!`](macro@crate::proc::view) and [`command!`](crate::shell::command) in crates that do not depend on it themselves.
 #[doc(hidden)]
 pub use linkme as __linkme;
 

@@ -1,6 +1,6 @@
 //! Commands: what one is, the registry of all, and what a running one has to hand.
 //!
-//! As with views, the linker gathers commands from wherever [`command!`](crate::shell::command) stands, also in a user's own crate, so
+//! As with views, the linker gathers commands from wherever [`command!`](macro@crate::shell::command) stands, also in a user's own crate, so
 //! that a command lives beside what it shows. The `Command` is a constant and `run` a plain function: no allocation, no registration
 //! call to forget.
 

@@ -9,7 +9,7 @@
 //!
 //! Pure code over a [`Console`]: the same shell runs on PL011 and, under test, against a terminal emulator. Everything lives in one
 //! [`Shell`] of fixed size: no allocation, so that the prompt works when memory is what is broken. Commands are gathered from the
-//! whole image by [`command!`](crate::shell::command), views by [`proc::view!`](crate::proc::view).
+//! whole image by [`command!`](macro@crate::shell::command), views by [`proc::view!`](macro@crate::proc::view).
 
 mod builtins;
 mod command;

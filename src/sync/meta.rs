@@ -35,6 +35,7 @@ pub struct LockMeta {
 impl LockMeta {
     /// For a lock that is created at the caller's place.
     #[track_caller]
+    #[expect(clippy::new_without_default, reason = "the place of creation matters: never made by a derived Default")]
     pub const fn new() -> Self {
         Self {
             #[cfg(any(feature = "lockdep", feature = "lock_stat", feature = "debug_spinlock"))]

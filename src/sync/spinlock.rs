@@ -106,9 +106,7 @@ mod tests {
 
     #[test]
     fn no_update_is_lost_by_tries() {
-        adds_up::<super::super::raw::TicketLock, PreemptDisabled>(|lock| {
-            while lock.try_lock().map(|mut guard| *guard += 1).is_none() {}
-        });
+        adds_up::<super::super::raw::TicketLock, PreemptDisabled>(|lock| while lock.try_lock().map(|mut guard| *guard += 1).is_none() {});
         adds_up::<McsLock, PreemptDisabled>(|lock| {
             let mut node = pin!(McsNode::new());
             while lock.try_lock_with(node.as_mut()).map(|mut guard| *guard += 1).is_none() {}

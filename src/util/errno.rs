@@ -138,8 +138,8 @@ impl core::error::Error for Errno {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::prelude::v1::*;
     use std::format;
+    use std::prelude::v1::*;
 
     #[test]
     fn names_and_values_agree() {

@@ -86,8 +86,8 @@ impl<T, F: FnOnce(T)> Drop for ScopeGuard<T, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::prelude::v1::*;
     use core::cell::{Cell, RefCell};
+    use std::prelude::v1::*;
 
     #[test]
     fn runs_at_the_end_of_the_scope_in_reverse_order() {

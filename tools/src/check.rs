@@ -66,7 +66,9 @@ pub fn main() -> Result<ExitCode> {
     });
     check("documentation", &|| {
         let mut command = kernel::cargo("doc", kernel::Profile::Checked);
-        command.args(["--no-deps", "-p", "tetra", "--lib", "--features", "tetra/checks"]).env("RUSTDOCFLAGS", "-Dwarnings");
+        command
+            .args(["--no-deps", "-p", "tetra", "--lib", "--document-private-items", "--features", "tetra/checks"])
+            .env("RUSTDOCFLAGS", "-Dwarnings -Arustdoc::private-intra-doc-links -Zfixed-x18");
         quiet(&mut command)
     });
     Ok(report.close())

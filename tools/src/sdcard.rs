@@ -62,6 +62,17 @@ pub fn main(args: &[String]) -> anyhow::Result<ExitCode> {
     Ok(report(&check::examine(&bytes, &contents)))
 }
 
+/// Sees to it that the firmware files are in their cache: tests read the Pi's device tree among them.
+///
+/// # Errors
+/// As for making an image.
+pub fn fetch_firmware() -> anyhow::Result<()> {
+    if variable("FIRMWARE_DIR").is_none() {
+        firmware::from_packages(&workspace::target().join("firmware"), false)?;
+    }
+    Ok(())
+}
+
 /// Prints one line a check, and a last one that says how it went.
 fn report(findings: &[Finding]) -> ExitCode {
     for finding in findings {

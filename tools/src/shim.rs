@@ -120,7 +120,7 @@ impl Shim {
         self.number_of_this_core();
         self.push(0xb400_0000 | 3 << 5 | SCRATCH); // cbz x9, over the loop
         self.push(0xd503_205f); // wfe
-        self.push(0x1400_0000 | (u32::MAX & 0x03ff_ffff)); // b one back
+        self.push(0x17ff_ffff); // b one back
     }
 
     /// Has each core but core 0 count to `turns` before it goes on.
@@ -253,7 +253,7 @@ pub fn identity_tables() -> Vec<u8> {
     const GIB: u64 = 1 << 30;
     const BLOCK: u64 = 1 | 3 << 8 | 1 << 10; // inner shareable, accessed
     const DEVICE: u64 = 1 << 2;
-    let entry = |number: u64| if number < 3 { number * GIB | BLOCK } else { number * GIB | BLOCK | DEVICE };
+    let entry = |number: u64| if number < 3 { (number * GIB) | BLOCK } else { (number * GIB) | BLOCK | DEVICE };
     let mut tables: Vec<u8> = (0..4).flat_map(|number| entry(number).to_le_bytes()).collect();
     tables.resize(0x1000, 0);
     tables

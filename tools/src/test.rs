@@ -22,7 +22,7 @@ use regex::Regex;
 
 use crate::kernel::{self, Log};
 use crate::workspace::variable;
-use crate::{console_noise, soak, workspace};
+use crate::{console_noise, sdcard, soak, workspace};
 use report::{Report, Verdict};
 
 /// Guests that run at once: each has four cores, and CI has two.
@@ -34,6 +34,9 @@ type Job<'a> = Box<dyn FnOnce() + Send + 'a>;
 pub fn main() -> Result<ExitCode> {
     let only = variable("ONLY").map(|pattern| Regex::new(&pattern)).transpose().context("ONLY= is no regular expression")?;
     let report = Report::new(only);
+    if let Err(error) = sdcard::fetch_firmware() {
+        eprintln!("the Pi's device tree cannot be had, so tests that read it are skipped: {error:#}");
+    }
     host::run(&report)?;
     guests(&report)?;
     Ok(report.close())

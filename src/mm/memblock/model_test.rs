@@ -1,9 +1,9 @@
 //! `memblock` against a naive model: one cell a unit of memory, and every operation a loop over cells.
 
 use super::*;
+use proptest::prelude::*;
 use std::prelude::v1::*;
 use std::vec;
-use proptest::prelude::*;
 
 /// Cells of the model; addresses are `UNIT` times a cell's index.
 const CELLS: u64 = 96;

@@ -154,8 +154,7 @@ impl<const N: usize> RegionList<N> {
     /// The neighbours of `gap`, which no region overlaps, if they touch it and are like it: (below, above).
     fn joins(&self, gap: &Region) -> (bool, bool) {
         let above = self.first_ending_after(gap.range.start());
-        let joins_below =
-            above > 0 && self.regions[above - 1].range.end() == gap.range.start() && self.regions[above - 1].is_like(gap);
+        let joins_below = above > 0 && self.regions[above - 1].range.end() == gap.range.start() && self.regions[above - 1].is_like(gap);
         let joins_above = self.regions.get(above).is_some_and(|r| r.range.start() == gap.range.end() && r.is_like(gap));
         (joins_below, joins_above)
     }
@@ -259,11 +258,7 @@ impl<const N: usize> RegionList<N> {
 
 /// What is left of `range` outside `gone`, which overlaps it but does not cut it in two.
 fn outside(range: PhysRange, gone: PhysRange) -> PhysRange {
-    if range.start() < gone.start() {
-        PhysRange::new(range.start(), gone.start())
-    } else {
-        PhysRange::new(gone.end(), range.end())
-    }
+    if range.start() < gone.start() { PhysRange::new(range.start(), gone.start()) } else { PhysRange::new(gone.end(), range.end()) }
 }
 
 impl<const N: usize> Default for RegionList<N> {

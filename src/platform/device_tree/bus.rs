@@ -104,12 +104,7 @@ impl<'a, 'p> Bus<'a, 'p> {
     }
 
     /// Reads the `reg` of `node`, a child of this bus, and calls `entry` with each range in the CPU's view. Empty ranges are left out.
-    pub(super) fn each_reg(
-        &self,
-        node: &FdtNode<'a>,
-        warnings: &mut Warnings<'a>,
-        mut entry: impl FnMut(PhysRange, &mut Warnings<'a>),
-    ) {
+    pub(super) fn each_reg(&self, node: &FdtNode<'a>, warnings: &mut Warnings<'a>, mut entry: impl FnMut(PhysRange, &mut Warnings<'a>)) {
         let Some(property) = node.property("reg") else {
             return;
         };

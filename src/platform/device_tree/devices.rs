@@ -71,11 +71,7 @@ pub(super) fn read<'a>(root: &FdtNode<'a>, bus: &Bus<'a, '_>, facts: &mut Device
         let [intid] = interrupts::<1>(&node, &mut facts.warnings);
         UartFacts { base, intid, clock_hz: clock_of(root, &node, &mut facts.warnings) }
     });
-    for (is_missing, name) in [
-        (facts.pl011.is_none(), "PL011"),
-        (facts.gic.is_none(), "GIC-400"),
-        (facts.timer.is_none(), "timer"),
-    ] {
+    for (is_missing, name) in [(facts.pl011.is_none(), "PL011"), (facts.gic.is_none(), "GIC-400"), (facts.timer.is_none(), "timer")] {
         if is_missing {
             facts.warnings.add(DtWarning::Missing(name));
         }

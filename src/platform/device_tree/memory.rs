@@ -4,9 +4,9 @@ use arrayvec::ArrayVec;
 use dtoolkit::fdt::{Fdt, FdtNode};
 use dtoolkit::{Node, Property};
 
+use super::DeviceTreeFacts;
 use super::bus::Bus;
 use super::warning::{DtWarning, Fault, Warnings};
-use super::DeviceTreeFacts;
 use crate::mm::phys_range::PhysRange;
 
 /// Bytes that the firmware wants left alone.

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use std::prelude::v1::*;
-use std::format;
 use crate::mm::memblock::Memblock;
 use crate::platform::memory_map::{self, MemorySources};
+use std::format;
+use std::prelude::v1::*;
 
 /// Mutated trees per original.
 const ROUNDS: u32 = 3000;
@@ -174,7 +174,8 @@ fn noise_behind_a_good_header_is_survived() {
 /// Trees built to be slow: thousands of nodes, each with much to look at.
 #[test]
 fn large_hostile_trees_take_linear_time() {
-    let many_uarts: String = (0..4000).map(|i| format!("s{i} {{ compatible = \"arm,pl011\"; reg = <0 {:#x} 4>; }};", 0x10_0000 - i)).collect();
+    let many_uarts: String =
+        (0..4000).map(|i| format!("s{i} {{ compatible = \"arm,pl011\"; reg = <0 {:#x} 4>; }};", 0x10_0000 - i)).collect();
     let huge_ranges = format!("soc {{ #address-cells = <1>; #size-cells = <1>; ranges = <{}>; {many_uarts} }};", "0 0 0 1 ".repeat(8000));
     let many_memories: String = (0..4000).map(|i| format!("memory@{i} {{ reg = <0 {i} 1>; }};")).collect();
     for body in [many_uarts, huge_ranges, many_memories] {

@@ -1,11 +1,11 @@
 //! What is read from sound trees, and what is said about unsound ones.
 
 use super::*;
-use std::prelude::v1::*;
-use std::format;
 use crate::drivers::gicv2::IntId;
 use crate::mm::addr::PhysAddr;
 use crate::platform::rpi4;
+use std::format;
+use std::prelude::v1::*;
 
 fn range(start: u64, size: u64) -> PhysRange {
     PhysRange::from_size(start, size).unwrap()
@@ -43,7 +43,14 @@ fn models_are_read_whole() {
         assert!(facts.warnings.is_empty(), "{:?}", messages(&facts));
         assert_eq!(facts.size_bytes, blob.len());
         assert_eq!(facts.memory[0], range(0, 0x3b40_0000));
-        assert_eq!(facts.memory.len(), match gib { 1 => 1, 2 | 4 => 2, _ => 4 });
+        assert_eq!(
+            facts.memory.len(),
+            match gib {
+                1 => 1,
+                2 | 4 => 2,
+                _ => 4,
+            }
+        );
         assert_eq!(facts.bootargs.unwrap().split(' ').next(), Some("coherent_pool=1M"));
         assert_eq!(facts.stdout, Some(Stdout { path: "/soc/serial@7e215040", options: "115200n8" }));
         assert_eq!(facts.board_revision.unwrap().code(), 0xc0_3114);

@@ -1,10 +1,10 @@
 //! The map of each model, from each source, with each disagreement.
 
 use super::*;
-use std::prelude::v1::*;
-use std::vec;
 use crate::mm::memblock::RegionFlags;
 use crate::platform::device_tree::{self, trees};
+use std::prelude::v1::*;
+use std::vec;
 
 type Map = Memblock<32, 64>;
 
@@ -17,11 +17,7 @@ fn range(start: u64, end: u64) -> PhysRange {
 
 /// What is the same on every machine: a kernel of 7 MiB at 0x80000, a tree behind it.
 fn sources() -> MemorySources<'static> {
-    MemorySources {
-        kernel: range(0x8_0000, 0x78_0000),
-        device_tree_blob: range(0x2eff_4700, 0x2eff_ff00),
-        ..MemorySources::default()
-    }
+    MemorySources { kernel: range(0x8_0000, 0x78_0000), device_tree_blob: range(0x2eff_4700, 0x2eff_ff00), ..MemorySources::default() }
 }
 
 /// What the Pi's mailbox says with the default `gpu_mem`.
@@ -117,7 +113,8 @@ fn without_a_tree_the_board_decides() {
 
 #[test]
 fn qemu_has_more_than_its_tree_says() {
-    let Some(blob) = trees::compile("/dts-v1/; / { #address-cells = <2>; #size-cells = <1>; memory@0 { reg = <0 0 0x3c000000>; }; };") else {
+    let Some(blob) = trees::compile("/dts-v1/; / { #address-cells = <2>; #size-cells = <1>; memory@0 { reg = <0 0 0x3c000000>; }; };")
+    else {
         return;
     };
     let facts = device_tree::parse(&blob);

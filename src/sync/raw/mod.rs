@@ -53,7 +53,6 @@ pub type DefaultRwLock = UniRwLock;
 /// acquires what the `unlock` before it released: everything before that `unlock` happens before everything after this `lock`.
 pub unsafe trait RawLock: Send + Sync + Sized {
     /// A free lock.
-    #[expect(clippy::declare_interior_mutable_const, reason = "an initial value for statics, copied at each use on purpose")]
     const INIT: Self;
 
     /// What a taker brings to stand in the queue with; `()` if the algorithm needs nothing.

@@ -3,10 +3,28 @@
 
 use super::*;
 use crate::sync::barrier;
+use core::mem::ManuallyDrop;
 use core::pin::pin;
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread;
+
+/// Loom's cells are made at the first access, which must be before they are shared.
+trait Ready {
+    fn ready(&self);
+}
+
+impl<R: RawLock> Ready for R {
+    fn ready(&self) {
+        assert!(!self.is_locked() && !self.is_contended());
+    }
+}
+
+impl Ready for RawRwLock {
+    fn ready(&self) {
+        assert!(!self.is_locked() && !self.is_contended() && self.after.read() == self.state.read());
+    }
+}
 
 struct Shared<L> {
     lock: L,
@@ -14,9 +32,10 @@ struct Shared<L> {
 }
 
 /// Two threads run `section` with a lock and what it protects; both must have counted.
-fn exclusive<L: Send + Sync + 'static>(new: impl Fn() -> L + Send + Sync + 'static, section: fn(&L, &dyn Fn())) {
+fn exclusive<L: Ready + Send + Sync + 'static>(new: impl Fn() -> L + Send + Sync + 'static, section: fn(&L, &dyn Fn())) {
     loom::model(move || {
         let shared = Arc::new(Assume(Shared { lock: new(), data: UnsafeCell::new(0) }));
+        shared.0.lock.ready();
         let other = {
             let shared = Arc::clone(&shared);
             thread::spawn(move || section(&shared.0.lock, &|| add(&shared.0.data)))
@@ -64,9 +83,10 @@ fn by_tries<R: RawLock<Node = ()>>(lock: &R, inside: &dyn Fn()) {
 }
 
 fn by_node(lock: &McsLock, inside: &dyn Fn()) {
-    let node = pin!(McsNode::new());
+    // Not dropped: a node that goes away in a panic would be a second one.
+    let node = pin!(ManuallyDrop::new(McsNode::new()));
     // SAFETY: pinned, and unlocked below.
-    let token = unsafe { lock.lock_with(NonNull::from(&*node)) };
+    let token = unsafe { lock.lock_with(NonNull::from(&**node)) };
     inside();
     // SAFETY: taken above.
     unsafe { lock.unlock(token) };
@@ -108,18 +128,19 @@ fn rw_excludes_writers() {
 fn writer_and_reader(unlock_read: fn(&RawRwLock), unlock_write: fn(&RawRwLock)) {
     loom::model(move || {
         let shared = Arc::new(Assume(Shared { lock: RawRwLock::INIT, data: UnsafeCell::new(0) }));
-        let writer = {
+        shared.0.lock.ready();
+        let reader = {
             let shared = Arc::clone(&shared);
             thread::spawn(move || {
-                shared.0.lock.write();
-                add(&shared.0.data);
-                unlock_write(&shared.0.lock);
+                shared.0.lock.read();
+                assert!(look(&shared.0.data) <= 1);
+                unlock_read(&shared.0.lock);
             })
         };
-        shared.0.lock.read();
-        assert!(look(&shared.0.data) <= 1);
-        unlock_read(&shared.0.lock);
-        writer.join().expect("the writer does not panic");
+        shared.0.lock.write();
+        add(&shared.0.data);
+        unlock_write(&shared.0.lock);
+        reader.join().expect("the reader does not panic");
         assert!(!shared.0.lock.is_locked() && !shared.0.lock.is_contended());
     });
 }
@@ -143,6 +164,7 @@ fn rw_keeps_readers_and_writers_apart() {
 fn rw_lets_two_readers_in() {
     loom::model(|| {
         let lock = Arc::new(RawRwLock::INIT);
+        lock.ready();
         lock.read();
         let other = {
             let lock = Arc::clone(&lock);
@@ -249,8 +271,8 @@ fn twin_mcs_that_takes_an_empty_queue_without_acquire() {
     exclusive(
         || McsLock::INIT,
         |lock, inside| {
-            let node = pin!(McsNode::new());
-            let mine = NonNull::from(&*node);
+            let node = pin!(ManuallyDrop::new(McsNode::new()));
+            let mine = NonNull::from(&**node);
             // A swap into an empty queue by release alone; if it is not empty, the proper way.
             if lock.tail.cmpxchg_release(core::ptr::null_mut(), mine.as_ptr()).is_err() {
                 return by_node(lock, inside);

@@ -113,8 +113,10 @@ impl<T: SeqData> SharedData<T> {
     fn load_words<W: Value>(&self, copied: &mut MaybeUninit<T>) {
         let to = copied.as_mut_ptr().cast::<W>();
         for (at, word) in self.words::<W>().iter().enumerate() {
-            // SAFETY: `words` has as many words as `T` has room for, at `T`'s alignment, which is `W`'s or more.
-            unsafe { to.add(at).write(word.read()) };
+            // SAFETY: `words` has as many words as `T` has room for.
+            let place = unsafe { to.add(at) };
+            // SAFETY: in `copied`, at `T`'s alignment, which is `W`'s or more.
+            unsafe { place.write(word.read()) };
         }
     }
 
@@ -122,8 +124,10 @@ impl<T: SeqData> SharedData<T> {
     fn store_words<W: Value>(&self, value: &T) {
         let from = (&raw const *value).cast::<W>();
         for (at, word) in self.words::<W>().iter().enumerate() {
+            // SAFETY: as in `load_words`.
+            let place = unsafe { from.add(at) };
             // SAFETY: as in `load_words`; every byte of a `SeqData` is initialized.
-            word.set(unsafe { from.add(at).read() });
+            word.set(unsafe { place.read() });
         }
     }
 

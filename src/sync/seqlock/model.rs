@@ -1,5 +1,8 @@
 //! The sequence under loom: one writer, one reader, two words. What `read` and the latch give is whole; a twin without any one of the four
 //! orders gives halves.
+//!
+//! The reader is the thread that is spawned: with the writer spawned, loom never runs the whole write before the reader's first look, and passes
+//! the twins that fail there.
 
 use super::count::SeqCount;
 use super::latch::Step;
@@ -18,14 +21,16 @@ fn whole(write: fn(&Pair), try_read: fn(&Pair) -> Option<[u32; 2]>) {
         let pair = Arc::new(Pair { count: SeqCount::new(), words: [AtomicU32::new(0), AtomicU32::new(0)] });
         // Makes the cells before they are shared.
         assert_eq!((pair.count.nr_writes(), pair.words[0].read(), pair.words[1].read()), (0, 0, 0));
-        let writer = {
+        let reader = {
             let pair = Arc::clone(&pair);
-            thread::spawn(move || write(&pair))
+            thread::spawn(move || {
+                if let Some([first, second]) = try_read(&pair) {
+                    assert!(first == second, "torn: {first} {second}");
+                }
+            })
         };
-        if let Some([first, second]) = try_read(&pair) {
-            assert!(first == second, "torn: {first} {second}");
-        }
-        writer.join().expect("the writer does not panic");
+        write(&pair);
+        reader.join().expect("the reader does not panic");
         assert_eq!(try_read(&pair), Some([1, 1]));
     });
 }
@@ -113,20 +118,20 @@ fn latched(advance: fn(&Step), retry: fn(&Step, u32) -> bool) {
     loom::model(move || {
         let latch = Arc::new(Latch { step: Step::new(), copies: [0; 2].map(|_| [0; 2].map(AtomicU32::new)) });
         assert!(latch.step.begin() == 0 && latch.copies.iter().flatten().all(|word| word.read() == 0));
-        let writer = {
+        let reader = {
             let latch = Arc::clone(&latch);
             thread::spawn(move || {
-                for copy in &latch.copies {
-                    advance(&latch.step);
-                    copy.iter().for_each(|word| word.set(1));
-                }
+                let begun = latch.step.begin();
+                let copy = &latch.copies[(begun & 1) as usize];
+                let (first, second) = (copy[0].read(), copy[1].read());
+                assert!(retry(&latch.step, begun) || first == second, "torn: {first} {second}");
             })
         };
-        let begun = latch.step.begin();
-        let copy = &latch.copies[(begun & 1) as usize];
-        let (first, second) = (copy[0].read(), copy[1].read());
-        assert!(retry(&latch.step, begun) || first == second, "torn: {first} {second}");
-        writer.join().expect("the writer does not panic");
+        for copy in &latch.copies {
+            advance(&latch.step);
+            copy.iter().for_each(|word| word.set(1));
+        }
+        reader.join().expect("the reader does not panic");
     });
 }
 

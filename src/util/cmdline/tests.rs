@@ -1,9 +1,9 @@
 //! Sound lines, odd lines, and noise.
 
 use super::*;
-use std::prelude::v1::*;
-use std::format;
 use proptest::prelude::*;
+use std::format;
+use std::prelude::v1::*;
 
 fn pairs(line: &str) -> Vec<(&str, Option<&str>)> {
     CommandLine::new(line).iter().map(|argument| (argument.key, argument.value)).collect()
@@ -38,7 +38,8 @@ fn the_last_value_wins() {
 
 #[test]
 fn numbers() {
-    for (text, number) in [("0", 0), ("010", 10), ("0x1f", 31), ("0XfFk", 255 << 10), ("512M", 512 << 20), ("3g", 3 << 30), ("1T", 1 << 40)] {
+    for (text, number) in [("0", 0), ("010", 10), ("0x1f", 31), ("0XfFk", 255 << 10), ("512M", 512 << 20), ("3g", 3 << 30), ("1T", 1 << 40)]
+    {
         assert_eq!(parse_number(text), Ok(number), "{text}");
     }
     for text in ["", "x", "0x", "K", "-1", "+1", "1.5G", "1 G", "1KB", "0xg", "١"] {

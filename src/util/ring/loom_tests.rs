@@ -1,8 +1,8 @@
 //! Every interleaving and reordering of two threads that the C11 model allows.
 
 use super::*;
-use std::prelude::v1::*;
 use loom::sync::Arc;
+use std::prelude::v1::*;
 
 /// Sends three bytes through a ring of two, so that slots are used again while the other side looks.
 fn run(publish: Ordering) {

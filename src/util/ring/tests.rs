@@ -1,10 +1,10 @@
 //! The ring against a queue, and across two threads.
 
 use super::*;
-use std::prelude::v1::*;
-use std::vec;
 use proptest::prelude::*;
 use std::collections::VecDeque;
+use std::prelude::v1::*;
+use std::vec;
 
 #[test]
 fn each_end_has_one_user() {

@@ -61,7 +61,9 @@ macro_rules! check_eq {
     ($left:expr, $right:expr $(,)?) => {
         match (&$left, &$right) {
             (left, right) if left == right => (),
-            (left, right) => $crate::fail(format_args!("{} is {left:?}, must be {right:?}", stringify!($left)), core::panic::Location::caller()),
+            (left, right) => {
+                $crate::fail(format_args!("{} is {left:?}, must be {right:?}", stringify!($left)), core::panic::Location::caller())
+            }
         }
     };
 }

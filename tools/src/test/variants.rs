@@ -39,6 +39,8 @@ struct Entry {
     expect: Vec<String>,
     /// Levels at which the cores are to be online; 0: not at all.
     levels: [usize; 4],
+    /// Whether it is worth a second to see the cores tick.
+    is_timed: bool,
 }
 
 impl Entry {
@@ -49,7 +51,7 @@ impl Entry {
         let level = shim.level();
         shim.enter(ELSEWHERE, x0);
         let (loads, expect) = (vec![(shim::identity_tables(), shim::TABLES_BASE)], Vec::new());
-        Self { name, shim, loads, qemu_args: kernel_at(ELSEWHERE), expect, levels: [level, 2, 2, 2] }
+        Self { name, shim, loads, qemu_args: kernel_at(ELSEWHERE), expect, levels: [level, 2, 2, 2], is_timed: true }
     }
 
     /// All cores enter the kernel, loaded at `address`, through the ELF shim.
@@ -59,12 +61,13 @@ impl Entry {
         let level = shim.level();
         shim.enter(address, 0);
         let (loads, expect) = (vec![(shim::identity_tables(), shim::TABLES_BASE)], Vec::new());
-        Self { name, shim, loads, qemu_args: kernel_at(address), expect, levels: [level; 4] }
+        Self { name, shim, loads, qemu_args: kernel_at(address), expect, levels: [level; 4], is_timed: true }
     }
 
     /// `x0` is not a device tree, and the kernel says why.
     fn refused(name: &'static str, x0: u64, why: &str) -> Self {
         let mut entry = Self::raw(name, x0, |_| ());
+        entry.is_timed = false;
         entry.expect.push(format!("no device tree at x0 = {x0:#x}: .*{why}"));
         entry
     }
@@ -72,6 +75,7 @@ impl Entry {
     /// `x0` is a good device tree.
     fn accepted(name: &'static str, x0: u64, tree: &[u8]) -> Self {
         let mut entry = Self::raw(name, x0, |_| ()).with(tree, x0);
+        entry.is_timed = false;
         entry.expect.push(format!("device tree +{} bytes, 4 cores, 0 warnings", tree.len()));
         entry
     }
@@ -94,14 +98,16 @@ impl Entry {
     fn case(&self) -> Result<Case> {
         let mut case = Case::new(self.name);
         case.set("append loglevel=7")?;
-        case.set("run cpus")?;
+        // A second later each core must have ticked: interrupts arrive.
+        case.set(if self.is_timed { "run watch -n 1 -c 2 cpus" } else { "run cpus" })?;
+        let ticks = if self.is_timed { r" +\d+ +[1-9]\d" } else { "" };
         for text in &self.expect {
             case.set(&format!("expect {text}"))?;
         }
         for (core, &level) in self.levels.iter().enumerate() {
             match level {
                 0 => case.set(&format!(r"expect ^ +{core} +offline"))?,
-                _ => case.set(&format!(r"expect ^ +{core} +online +{}", AT_EL[level]))?,
+                _ => case.set(&format!(r"expect ^ +{core} +online +{}{ticks}", AT_EL[level]))?,
             }
         }
         case.set("reject panic|Oops")?;
@@ -147,7 +153,26 @@ fn what_x0_holds(tree: &[u8]) -> Vec<Entry> {
         Entry::accepted("x0-tree-at-end-of-low-memory", (END_OF_LOW_MEMORY - size) & !7, tree),
         Entry::accepted("x0-tree-across-a-block", NOISE - 8, tree),
         Entry::accepted("x0-tree-in-high-memory", (0x8000_0000 - size) & !7, tree),
+        wild_release_addresses(tree),
     ]
+}
+
+/// A tree that would have the kernel overwrite itself, then the stub in which the cores wait, and give core 3 core 1's word.
+fn wild_release_addresses(tree: &[u8]) -> Entry {
+    let mut wild = tree.to_vec();
+    for (right, wrong) in [(0xe0_u64, LINKED), (0xe8, 0x300), (0xf0, 0xe0)] {
+        let mut places = (0..wild.len().saturating_sub(8)).step_by(4).filter(|&at| wild[at..at + 8] == right.to_be_bytes());
+        if let Some(at) = places.next_back() {
+            wild[at..at + 8].copy_from_slice(&wrong.to_be_bytes());
+        }
+    }
+    let mut entry = Entry::raw("x0-tree-with-wild-release-addresses", NOISE, |_| ()).with(&wild, NOISE);
+    entry.expect = vec![
+        "cpu1: .* 0x80000 is no word of page 0".to_owned(),
+        "cpu2: .* 0x300 holds something else".to_owned(),
+        "cpu3 did not come up .* at 0xe0".to_owned(),
+    ];
+    entry
 }
 
 /// Core 0 alone, the others wait in the spin table at EL2.

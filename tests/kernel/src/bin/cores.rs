@@ -162,7 +162,8 @@ case!(four_cores_lose_no_update_under_one_lock);
 fn four_cores_lose_no_update_under_one_lock() {
     static COUNTER: SpinLock<u64> = SpinLock::new(0);
     static DONE: AtomicU32 = AtomicU32::new(0);
-    const ROUNDS: u64 = 5_000;
+    // Few: with four vCPUs on two host cores a fair lock waits for whichever the host has descheduled.
+    const ROUNDS: u64 = 200;
 
     fn add() {
         for _ in 0..ROUNDS {
