@@ -75,6 +75,9 @@ impl<T, G: Policy> RwLock<T, G> {
     }
 }
 
+#[cfg(all(not(loom), not(feature = "debug_spinlock"), not(feature = "lockdep"), not(feature = "lock_stat")))]
+const _: () = assert!(size_of::<RwLock<u32>>() == if cfg!(feature = "up") { 4 } else { 20 });
+
 /// Defines the forms of one way in: for each context a call that waits and one that tries.
 macro_rules! forms {
     ($guard:ident, $enter:ident, $try_enter:ident, $what:literal, $($call:ident, $try_call:ident, $context:ty, $how:literal;)+) => {
@@ -291,5 +294,5 @@ impl<T: ?Sized + fmt::Debug, G: Policy, C: Policy> fmt::Debug for RwLockWriteGua
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(loom), not(feature = "up")))]
 mod tests;

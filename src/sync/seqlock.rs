@@ -261,5 +261,5 @@ impl<T: SeqData, G: Policy, C: Policy> Drop for SeqWriteGuard<'_, T, G, C> {
 
 #[cfg(all(test, loom))]
 mod model;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(loom), not(feature = "up")))]
 mod tests;

@@ -1,4 +1,4 @@
-//! Readers and writers as threads of the host.
+//! Readers and writers as threads of the host: not in a build for one core, where nothing keeps them apart.
 
 use super::*;
 use crate::arch::{count, irq};
@@ -39,7 +39,6 @@ fn readers_see_no_half_written_pair() {
     assert_eq!(pair.into_inner(), (2 * ROUNDS, 2 * ROUNDS));
 }
 
-#[cfg(not(feature = "up"))]
 #[test]
 fn readers_are_inside_at_once_and_keep_writers_out() {
     let lock = RwLock::new(5);
@@ -53,7 +52,6 @@ fn readers_are_inside_at_once_and_keep_writers_out() {
     assert!(!lock.is_locked() && preempt_count() == 0);
 }
 
-#[cfg(not(feature = "up"))]
 #[test]
 fn a_waiting_writer_keeps_later_threads_out_and_lets_handlers_in() {
     let lock = RwLock::new(0);
@@ -76,7 +74,6 @@ fn a_waiting_writer_keeps_later_threads_out_and_lets_handlers_in() {
     });
 }
 
-#[cfg(not(feature = "up"))]
 #[test]
 fn a_writer_gets_in_while_readers_come_and_go() {
     let lock = RwLock::new(());

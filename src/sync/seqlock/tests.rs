@@ -1,4 +1,4 @@
-//! Readers and writers as threads of the host.
+//! Readers and writers as threads of the host: not in a build for one core, where nothing keeps them apart.
 
 use super::*;
 use crate::arch::irq;
@@ -82,7 +82,6 @@ fn a_latch_is_read_in_the_middle_of_a_write() {
     assert_eq!(latch.read(), 3);
 }
 
-#[cfg(not(feature = "up"))]
 #[test]
 fn a_second_writer_is_kept_out() {
     let lock = SeqLock::new(0_u8);
