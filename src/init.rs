@@ -13,7 +13,6 @@ mod memory;
 mod params;
 mod run;
 mod smp;
-mod tables;
 
 pub use firmware::command_line;
 pub use params::argument;
@@ -22,6 +21,7 @@ pub use smp::{call_in_idle_thread, entry_level};
 use crate::arch::boot::BootInfo;
 use crate::arch::{self, layout, mmu};
 use crate::debug::symbols;
+use crate::mm::kernel_map;
 use crate::platform::{hardware, rpi4};
 use crate::{cpu, irq, log, time, upcalls};
 
@@ -63,7 +63,7 @@ fn tetra_boot_primary(info: BootInfo) -> ! {
 fn map_devices() {
     let range = rpi4::PERIPHERALS;
     let (phys, len) = (range.start().value(), range.size() as usize);
-    tables::with_mapper(|mapper| mapper.map(layout::DEVICE_BASE, phys, len, mmu::Attributes::Device))
+    kernel_map::with_mapper(|mapper| mapper.map(layout::DEVICE_BASE, phys, len, mmu::Attributes::Device))
         .expect("the pool has tables and nothing is mapped yet");
     // SAFETY: the window is mapped now, and this is the first that anybody hears of these devices.
     unsafe { hardware::init() };

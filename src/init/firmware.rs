@@ -2,10 +2,10 @@
 //!
 //! The tree is mapped read-only where x0 points, if that is memory and the magic is there; nothing else of x0 is believed.
 
-use super::tables;
 use crate::arch::{layout, mmu};
 use crate::drivers::mailbox::{Clock, MailboxError, MemoryRange};
 use crate::mm::addr::PhysAddr;
+use crate::mm::kernel_map;
 use crate::mm::phys_range::PhysRange;
 use crate::platform::board::BoardRevision;
 use crate::platform::device_tree::{self, DeviceTreeFacts};
@@ -163,7 +163,8 @@ fn image() -> PhysRange {
 /// Maps the block at `phys` as the `number`th of the tree's window.
 fn map_block(number: u64, phys: u64) -> Result<(), &'static str> {
     let address = TREE_WINDOW + (number * BLOCK) as usize;
-    tables::with_mapper(|mapper| mapper.map(address, phys, BLOCK as usize, mmu::Attributes::ReadOnly)).map_err(|_| "it could not be mapped")
+    kernel_map::with_mapper(|mapper| mapper.map(address, phys, BLOCK as usize, mmu::Attributes::ReadOnly))
+        .map_err(|_| "it could not be mapped")
 }
 
 /// Finds the boot arguments: the tree's, else the mailbox's.

@@ -1,10 +1,11 @@
 //! From the firmware's facts to a linear map of RAM, and the last permissions of the image.
 
-use super::{firmware, tables};
+use super::firmware;
 use crate::arch::boot::BootInfo;
 use crate::arch::mmu::{Attributes, MapError};
 use crate::arch::{self, layout};
 use crate::mm::addr::{LINEAR_BASE, PAGE_SIZE, PhysAddr};
+use crate::mm::kernel_map;
 use crate::mm::memblock::{Memblock, RegionFlags};
 use crate::mm::phys_range::PhysRange;
 use crate::platform::memory_map::{self, MapReport, MemorySources};
@@ -76,7 +77,7 @@ fn map_piece(range: PhysRange) {
         return;
     }
     let (phys, len) = (range.start().value(), range.size() as usize);
-    let result = tables::with_mapper(|mapper| mapper.map(LINEAR_BASE + phys as usize, phys, len, Attributes::Data));
+    let result = kernel_map::with_mapper(|mapper| mapper.map(LINEAR_BASE + phys as usize, phys, len, Attributes::Data));
     if let Err(error) = result {
         pr_err!("memory: {:?} is not in the linear map: {:?}", range, error);
     }
@@ -87,7 +88,7 @@ fn map_piece(range: PhysRange) {
 /// # Errors
 /// `MapError` if the image is not mapped by pages, which start.S does.
 pub fn protect_image(info: &BootInfo) -> Result<(), MapError> {
-    tables::with_mapper(|mapper| {
+    kernel_map::with_mapper(|mapper| {
         for guard in (0..arch::NR_CPUS).flat_map(layout::guard_pages) {
             mapper.unmap(guard, layout::GUARD_SIZE)?;
         }

@@ -8,11 +8,11 @@
 //! A core that does not come is named, with what it was given, and the Pi's usual word is tried if the device tree named another; failing that the
 //! kernel runs on without it.
 
-use super::tables;
 use crate::arch::{self, NR_CPUS, boot, cache, layout, mmu};
 use crate::cpu;
 use crate::irq;
 use crate::mm::addr::PhysAddr;
+use crate::mm::kernel_map;
 use crate::per_cpu;
 use crate::platform::{hardware, rpi4};
 use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -91,7 +91,7 @@ fn release(target: usize, entry: u64, address: u64) -> bool {
     cache::clean_to_poc(&raw const *pen as usize, size_of::<u64>());
 
     let page = address & !(mmu::PAGE_SIZE as u64 - 1);
-    let mapped = tables::with_mapper(|mapper| mapper.map(SPIN_TABLE_WINDOW, page, mmu::PAGE_SIZE, mmu::Attributes::Data));
+    let mapped = kernel_map::with_mapper(|mapper| mapper.map(SPIN_TABLE_WINDOW, page, mmu::PAGE_SIZE, mmu::Attributes::Data));
     if let Err(error) = mapped {
         pr_err!("cpu{}: its release address {:#x} cannot be mapped: {:?}", target, address, error);
         return false;
@@ -109,7 +109,7 @@ fn release(target: usize, entry: u64, address: u64) -> bool {
     } else {
         pr_warn!("cpu{}: the device tree's cpu-release-addr {:#x} holds something else: not used", target, address);
     }
-    tables::with_mapper(|mapper| mapper.unmap(SPIN_TABLE_WINDOW, mmu::PAGE_SIZE)).expect("it was mapped just now");
+    kernel_map::with_mapper(|mapper| mapper.unmap(SPIN_TABLE_WINDOW, mmu::PAGE_SIZE)).expect("it was mapped just now");
     is_free
 }
 

@@ -121,9 +121,25 @@ impl Holder {
 
     #[cold]
     fn report(&self, what: fmt::Arguments<'_>) {
-        NR_REPORTS.fetch_add(1, Relaxed);
         let ask = self.is_somebody().then(|| self.cpu.load(Relaxed) as usize);
         upcalls::lock_report(what, &self.trace, ask);
+        // Counted when it is whole, so that who waits for the count may look at the text.
+        NR_REPORTS.fetch_add(1, Relaxed);
+    }
+
+    /// The holder as it is now: a report takes its time, and the lock may be given back while it prints.
+    #[cold]
+    fn snapshot(&self) -> Self {
+        let copy = |field: &AtomicUsize| AtomicUsize::new(field.load(Relaxed));
+        Self {
+            core: copy(&self.core),
+            cpu: AtomicU32::new(self.cpu.load(Relaxed)),
+            pid: AtomicU32::new(self.pid.load(Relaxed)),
+            thread: copy(&self.thread),
+            count: AtomicU32::new(self.count.load(Relaxed)),
+            place: AtomicPtr::new(self.place.load(Relaxed)),
+            trace: core::array::from_fn(|frame| copy(&self.trace[frame])),
+        }
     }
 
     fn described(&self, created: &'static Location<'static>) -> Described<'_> {
@@ -185,12 +201,9 @@ impl<'a> Patience<'a> {
         if waited >= self.limit {
             self.limit = waited.saturating_mul(2);
             let seconds = waited / arch::counter::frequency_hz();
-            self.holder.report(format_args!(
-                "cpu{} waits for {seconds} s at {}; {}",
-                cpu::id(),
-                self.waits_at,
-                self.holder.described(self.created)
-            ));
+            let holder = self.holder.snapshot();
+            let described = holder.described(self.created);
+            holder.report(format_args!("cpu{} waits for {seconds} s at {}; {described}", cpu::id(), self.waits_at));
         }
     }
 }

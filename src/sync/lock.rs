@@ -28,7 +28,7 @@
 //! ```
 //! what must not be shared between cores is not shared by a lock either.
 //! ```compile_fail,E0277
-//! static SHARED: tetra::sync::SpinLock<std::rc::Rc<u32>> = todo!();
+//! static SHARED: tetra::sync::SpinLock<Option<std::rc::Rc<u32>>> = tetra::sync::SpinLock::new(None);
 //! ```
 //!
 //! Neighbours: `raw` (algorithms), `policy` (sections), `meta` (hooks), `spinlock` (the names that users know).

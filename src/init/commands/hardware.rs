@@ -3,8 +3,9 @@
 use crate::arch::{NR_CPUS, counter, layout};
 use crate::drivers::mailbox::{Clock, Mailbox};
 use crate::drivers::serial;
-use crate::init::{self, audit, firmware, memory, params, smp, tables};
+use crate::init::{self, audit, firmware, memory, params, smp};
 use crate::irq::{dispatch, ipi, lines};
+use crate::mm::kernel_map;
 use crate::platform::{hardware, rpi4};
 use crate::proc::{self, ViewError};
 use crate::shell::{self, CommandError, Context};
@@ -123,7 +124,7 @@ fn mem(out: &mut dyn Write) -> Result<(), ViewError> {
     }
     writeln!(out, "{} MiB of RAM, {} MiB free", map.memory_bytes() >> 20, map.free_bytes() >> 20)?;
     writeln!(out, "linear map at {:#x}, image at {:#x}", layout::LINEAR_BASE, layout::LINK_BASE)?;
-    let (used, all) = tables::usage();
+    let (used, all) = kernel_map::usage();
     writeln!(out, "{used} of {all} early page tables used")?;
     Ok(())
 }

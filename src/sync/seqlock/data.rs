@@ -145,7 +145,7 @@ impl<T: SeqData> SharedData<T> {
     /// Under loom an atomic is more than its value: models bring atomic fields of their own, to a `SeqCount`.
     #[cfg(loom)]
     fn words<W: Value>(&self) -> &[Atomic<W>] {
-        unimplemented!("data in place cannot be modelled: use a SeqCount over atomic fields")
+        panic!("data in place cannot be modelled: use a SeqCount over atomic fields")
     }
 }
 

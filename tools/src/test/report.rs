@@ -43,9 +43,11 @@ impl Report {
         self.only.as_ref().is_none_or(|only| only.is_match(&format!("{group}/{name}")))
     }
 
-    /// Says whether a group may hold a case to run, so that nothing is built for none. Only a pattern with a `/` can tell.
+    /// Says whether a group may hold a case to run, so that nothing is built for none. Only a pattern with a `/` and without
+    /// alternatives can tell.
     pub fn may_select(&self, group: &str) -> bool {
-        let Some((of_group, _)) = self.only.as_ref().and_then(|only| only.as_str().split_once('/')) else { return true };
+        let whole = self.only.as_ref().map(Regex::as_str).filter(|only| !only.contains('|'));
+        let Some((of_group, _)) = whole.and_then(|only| only.split_once('/')) else { return true };
         Regex::new(of_group).map_or(true, |of_group| of_group.is_match(group))
     }
 
