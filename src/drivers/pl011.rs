@@ -16,6 +16,7 @@ mod baud;
 mod panic_port;
 mod registers;
 
+use arrayvec::ArrayVec;
 use tock_registers::LocalRegisterCopy;
 use tock_registers::fields::FieldValue;
 use tock_registers::interfaces::{ReadWriteable, Readable, Writeable};
@@ -29,8 +30,10 @@ pub use panic_port::PanicPort;
 /// Polls that the driver waits for the transmitter before it takes it as stuck; about 20 character times on the Pi, see
 /// [`PanicPort::panic_putc`].
 const MAX_POLLS: u32 = 20_000;
-/// Entries of the transmit FIFO.
-const FIFO_DEPTH: u32 = 16;
+/// Entries of each FIFO.
+const FIFO_DEPTH: usize = 16;
+/// Characters received before the set-up that are kept.
+const EARLY_MAX: usize = 256;
 
 /// What came in, or went wrong, on the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +99,12 @@ pub struct LineSnapshot {
     pub has_fifo: bool,
 }
 
+/// Takes the next event out of the receive FIFO.
+#[inline]
+fn received(registers: &Registers) -> Option<RxEvent> {
+    if registers.fr.is_set(FR::RXFE) { None } else { Some(RxEvent::decode(registers.dr.get())) }
+}
+
 /// A serial port.
 ///
 /// Its methods take `&mut self`: testing for room and writing are two accesses, and the interrupt mask has no set and clear pair.
@@ -119,24 +128,32 @@ impl Pl011 {
     /// The order is the manual's (§3.3.8 and §3.3.7): let the transmitter finish, disable, flush the FIFO by turning it off, divisor,
     /// then line control, whose write makes the divisor take effect, then enable.
     ///
+    /// Gives what was received before: a script's first characters may be there already, and a change of FEN empties the FIFO. So it is read
+    /// immediately before each change.
+    ///
     /// Context: any; waits up to some tens of milliseconds for characters that the firmware still sends.
-    pub fn init(&mut self, divisor: Divisor) {
+    pub fn init(&mut self, divisor: Divisor) -> ArrayVec<RxEvent, EARLY_MAX> {
         // If it is stuck, there is nothing to wait for, and the new setting may help.
         let _ = self.flush();
         let r = &*self.registers;
         r.imsc.set(0);
         r.cr.set(0);
+        let mut early = ArrayVec::new();
+        early.extend(core::iter::from_fn(|| received(r)).take(FIFO_DEPTH));
         r.lcr_h.set(0);
         r.icr.set(ALL_INTERRUPTS);
         r.ecr.set(0);
         r.dmacr.set(0);
         r.ibrd.write(IBRD::DIVINT.val(divisor.integer()));
         r.fbrd.write(FBRD::DIVFRAC.val(divisor.fraction()));
+        // Under an emulator each read lets in the next character of what was typed or piped ahead.
+        early.extend(core::iter::from_fn(|| received(r)).take(EARLY_MAX - FIFO_DEPTH));
         r.lcr_h.write(LCR_H::WLEN::EightBits + LCR_H::FEN::SET);
         // Early to refill, late to collect: the transmitter never runs dry, and typed characters come by the timeout.
         r.ifls.write(IFLS::TXIFLSEL::OneEighth + IFLS::RXIFLSEL::Half);
         r.imsc.write(receive_interrupts());
         r.cr.write(CR::UARTEN::SET + CR::TXE::SET + CR::RXE::SET);
+        early
     }
 
     /// Sends a byte if there is room. Returns whether it was taken.
@@ -170,7 +187,7 @@ impl Pl011 {
     pub fn flush(&mut self) -> Result<(), TxStuck> {
         let flags = &self.registers.fr;
         let has_left = || flags.is_set(FR::TXFE) && !flags.is_set(FR::BUSY);
-        if poll(FIFO_DEPTH * MAX_POLLS, has_left) { Ok(()) } else { Err(TxStuck) }
+        if poll(FIFO_DEPTH as u32 * MAX_POLLS, has_left) { Ok(()) } else { Err(TxStuck) }
     }
 
     /// Takes the next event out of the receive FIFO.
@@ -178,10 +195,7 @@ impl Pl011 {
     /// Context: any.
     #[inline]
     pub fn read_event(&mut self) -> Option<RxEvent> {
-        if self.registers.fr.is_set(FR::RXFE) {
-            return None;
-        }
-        Some(RxEvent::decode(self.registers.dr.get()))
+        received(&self.registers)
     }
 
     /// Acknowledges what interrupted, and says what is to be done: read until [`Pl011::read_event`] is `None`, or refill.

@@ -2,6 +2,7 @@
 //!
 //! Three speak on it: the log (`log::Console`), the shell's terminal, and the panic port, which takes no lock. Output goes to a queue that the
 //! transmit interrupt drains; who logs from an interrupt or under a lock only makes the UART's line pending (`kick`), so no I/O happens there.
+//! A line or packet that the log has begun is ended before the terminal goes on; the terminal's unfinished line (the prompt) does not hold up the log.
 //! When the input queue is full the receive interrupt is paused instead of dropping bytes: an emulator or a sender with flow control waits.
 //!
 //! # Locks
@@ -9,6 +10,7 @@
 
 use super::pl011::{LineSnapshot, PanicPort, Pl011, RxEvent};
 use crate::debug::panic;
+use crate::log::OpenLine;
 use crate::sync::IrqSpinLock;
 use crate::util::queue::ByteQueue;
 use crate::{arch, cpu, log, time};
@@ -18,11 +20,15 @@ use core::time::Duration;
 
 const TX_BYTES: usize = 8192;
 const RX_BYTES: usize = 4096;
+/// The longest packet that is sent in one piece.
+pub const PACKET_MAX: usize = 2048;
 /// Received bytes must leave this much room again before a paused receiver goes on.
 const RX_RESUME_ROOM: usize = RX_BYTES / 2;
 
 struct State {
     port: Pl011,
+    /// What the log has begun and not ended; the terminal waits for it, so that neither a line nor a packet is torn.
+    log: OpenLine,
     tx: ByteQueue<TX_BYTES>,
     rx: ByteQueue<RX_BYTES>,
     is_paused: bool,
@@ -56,12 +62,15 @@ pub static CONSOLE: SerialConsole = SerialConsole;
 #[derive(Debug)]
 pub struct SerialConsole;
 
-/// Takes an initialised PL011 whose registers are at `base`. Output is polled until `go_interrupt_driven`.
+/// Takes an initialised PL011 whose registers are at `base`, and what it had received before. Output is polled until `go_interrupt_driven`.
 ///
 /// # Safety
 /// `base` is the virtual address of the port's registers, mapped as device memory for ever.
-pub unsafe fn start(base: usize, port: Pl011) {
-    let state = State { port, tx: ByteQueue::new(), rx: ByteQueue::new(), is_paused: false, figures: Figures::default() };
+pub unsafe fn start(base: usize, port: Pl011, typed_early: &[RxEvent]) {
+    let mut state =
+        State { port, log: OpenLine::NONE, tx: ByteQueue::new(), rx: ByteQueue::new(), is_paused: false, figures: Figures::default() };
+    typed_early.iter().for_each(|event| state.take(*event));
+    HAS_INPUT.store(!state.rx.is_empty(), Ordering::Release);
     *STATE.lock() = Some(state);
     BASE.store(base, Ordering::Release);
 }
@@ -131,11 +140,11 @@ impl State {
         self.port.disable_tx_interrupt();
     }
 
-    /// Queues as much of `bytes` as fits; `\n` becomes `\r\n` if `cooked`.
-    fn queue(&mut self, bytes: &[u8], cooked: bool) -> usize {
+    /// Queues as much of the log's `bytes` as fits; `\n` becomes `\r\n`.
+    fn queue_log(&mut self, bytes: &[u8]) -> usize {
         let mut taken = 0;
         for &byte in bytes {
-            let needed = if cooked && byte == b'\n' { 2 } else { 1 };
+            let needed = if byte == b'\n' { 2 } else { 1 };
             if self.tx.room() < needed {
                 break;
             }
@@ -143,10 +152,27 @@ impl State {
                 self.tx.push(b'\r');
             }
             self.tx.push(byte);
+            self.log.push(byte);
             taken += 1;
         }
         self.transmit();
         taken
+    }
+
+    /// Queues as much of the terminal's `bytes` as fits, and none while the log is within a line.
+    fn queue_terminal(&mut self, bytes: &[u8]) -> usize {
+        let taken = if self.log.is_open() { 0 } else { bytes.len().min(self.tx.room()) };
+        for &byte in &bytes[..taken] {
+            self.tx.push(byte);
+        }
+        self.transmit();
+        taken
+    }
+
+    /// Queues all of a packet of the terminal's, or nothing.
+    fn queue_packet(&mut self, packet: &[u8]) -> usize {
+        let fits = packet.len() <= self.tx.room() && !self.log.is_open();
+        if fits { self.queue_terminal(packet) } else { 0 }
     }
 
     fn take_input(&mut self) -> Option<u8> {
@@ -161,11 +187,11 @@ impl State {
     }
 }
 
-/// Sends all of `bytes`, waiting for room. Without interrupts it polls.
-fn write_all(bytes: &[u8], cooked: bool) {
+/// Sends all of `bytes` with `queue`, waiting for room. Without interrupts it polls.
+fn write_all(bytes: &[u8], queue: fn(&mut State, &[u8]) -> usize) {
     let mut left = bytes;
     while !left.is_empty() {
-        let taken = STATE.lock().as_mut().map_or(left.len(), |state| state.queue(left, cooked));
+        let taken = STATE.lock().as_mut().map_or(left.len(), |state| queue(state, left));
         left = &left[taken..];
         if taken == 0 {
             wait_for_room();
@@ -191,7 +217,7 @@ impl log::Console for SerialConsole {
     }
 
     fn write_bytes(&self, bytes: &[u8]) -> usize {
-        STATE.lock().as_mut().map_or(bytes.len(), |state| state.queue(bytes, true))
+        STATE.lock().as_mut().map_or(bytes.len(), |state| state.queue_log(bytes))
     }
 
     fn write_polled(&self, bytes: &[u8]) {
@@ -222,7 +248,16 @@ pub fn try_read() -> Option<u8> {
 
 /// Sends all of `bytes` as they are, waiting for room. Context: thread; sleeps in WFI where interrupts drain the queue, else polls.
 pub fn write_raw(bytes: &[u8]) {
-    write_all(bytes, false);
+    write_all(bytes, State::queue_terminal);
+}
+
+/// Sends a log packet in one piece, up to `PACKET_MAX` bytes, so that nothing of the log's own comes between. Rules as for `write_raw`.
+///
+/// # Panics
+/// If the packet is longer.
+pub fn write_packet(packet: &[u8]) {
+    assert!(packet.len() <= PACKET_MAX, "a packet of {} bytes never fits the queue", packet.len());
+    write_all(packet, State::queue_packet);
 }
 
 /// Waits until a byte may have been received or `timeout` has passed. Context: thread, irqs on; sleeps.

@@ -21,9 +21,9 @@ pub fn start() {
     let base = hardware::window(&rpi4::UART0);
     // SAFETY: the device window is mapped, and the console is the port's only driver.
     let mut port = unsafe { Pl011::new(base) };
-    port.init(divisor);
+    let typed_early = port.init(divisor);
     // SAFETY: as above.
-    unsafe { serial::start(base, port) };
+    unsafe { serial::start(base, port, &typed_early) };
     log::register_console(&serial::CONSOLE);
 
     match routed {

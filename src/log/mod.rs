@@ -29,6 +29,7 @@ mod limit;
 mod macros;
 #[cfg(all(loom, test))]
 mod model;
+mod open_line;
 mod printer;
 mod reader;
 mod record;
@@ -50,6 +51,7 @@ pub use self::{
     facade::install as install_facade,
     hexdump::{HexRow, hex_dump},
     limit::{OnceFlag, RateLimit},
+    open_line::OpenLine,
     printer::{Prefix, Printer, Style},
     reader::{Lost, Overwritten, Patience, Reader, Record, Step},
     threshold::{console_loglevel, is_shown, raise_for_panic, set_by_argument, set_console_loglevel, set_ignore_loglevel},

@@ -11,7 +11,7 @@
 
 use super::level::Level;
 
-/// The first byte of a packet.
+/// The first byte of a packet of defmt frames.
 pub(super) const START: u8 = 0xff;
 /// The most bytes of a packet before its payload and around its frames, unpacked.
 pub(super) const OVERHEAD_MAX: usize = 3 + 1 + 10 + 1;

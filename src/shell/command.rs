@@ -151,6 +151,8 @@ pub struct Context<'a> {
     pub(super) name: &'a str,
     pub(super) port: &'a Port,
     pub(super) history: &'a History,
+    /// Whether `out` is the terminal itself, with no pipe and no view behind it.
+    pub(super) is_terminal: bool,
 }
 
 impl Context<'_> {
@@ -160,6 +162,25 @@ impl Context<'_> {
     #[must_use]
     pub fn interrupted(&self) -> bool {
         self.port.poll_interrupt()
+    }
+
+    /// Sends a log packet, which the host decodes, to the terminal in one piece. A pipe takes text only.
+    ///
+    /// Context: thread; may sleep.
+    ///
+    /// # Errors
+    /// `CommandError::Failed`, said on the terminal, if a pipe or a view stands behind the command; `Interrupted` after Ctrl-C.
+    pub fn write_packet(&self, packet: &[u8]) -> Result<(), CommandError> {
+        if !self.is_terminal {
+            return Err(
+                self.fail(format_args!("this build logs in binary, which the host decodes and no pipe can read: run it without a pipe"))
+            );
+        }
+        if self.interrupted() {
+            return Err(CommandError::Interrupted);
+        }
+        self.port.write_packet(packet);
+        Ok(())
     }
 
     /// Waits for about `time`; it ends early if a key is pressed.

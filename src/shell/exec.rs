@@ -196,10 +196,11 @@ impl Machine {
 
         let mut cut = 0;
         let result = if filters.is_empty() {
-            source.write(&mut Context { out: &mut out, name, port, history })
+            source.write(&mut Context { out: &mut out, name, port, history, is_terminal: true })
         } else {
             let mut lines = Lines::new(Chain::new(filters, pool, &mut out));
-            let result = source.write(&mut Context { out: &mut Polling { lines: &mut lines, port }, name, port, history });
+            let result =
+                source.write(&mut Context { out: &mut Polling { lines: &mut lines, port }, name, port, history, is_terminal: false });
             let result = forgive_satisfied(result, &lines);
             cut = lines.finish();
             result
@@ -218,7 +219,7 @@ impl Machine {
         let Self { port, filters, pool, .. } = self;
 
         let mut lines = Lines::new(Chain::new(filters, pool, &mut text));
-        let result = source.write(&mut Context { out: &mut Polling { lines: &mut lines, port }, name, port, history });
+        let result = source.write(&mut Context { out: &mut Polling { lines: &mut lines, port }, name, port, history, is_terminal: false });
         let result = forgive_satisfied(result, &lines);
         let cut = lines.finish();
 

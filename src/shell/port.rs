@@ -23,6 +23,13 @@ pub trait Console: Sync {
     /// Context: thread; may sleep until there is room for them.
     fn write_bytes(&self, bytes: &[u8]);
 
+    /// Sends a packet that nothing may break into, such as a log record for the host to decode.
+    ///
+    /// Context: thread; may sleep until there is room for it.
+    fn write_packet(&self, packet: &[u8]) {
+        self.write_bytes(packet);
+    }
+
     /// Waits until a byte may have been received, or until `timeout` has passed. May return early, for no reason.
     ///
     /// Context: thread; sleeps.
@@ -135,6 +142,14 @@ impl Port {
                 None => self.write_raw(line),
             }
             self.is_mid_row.set(!line.ends_with('\n'));
+        }
+    }
+
+    /// Sends a packet in a row of its own.
+    pub(super) fn write_packet(&self, packet: &[u8]) {
+        self.finish_row();
+        if let Some(console) = self.console.get() {
+            console.write_packet(packet);
         }
     }
 

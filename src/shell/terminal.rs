@@ -17,6 +17,10 @@ impl Console for SerialTerminal {
         serial::write_raw(bytes);
     }
 
+    fn write_packet(&self, packet: &[u8]) {
+        serial::write_packet(packet);
+    }
+
     fn wait_for_input(&self, timeout: Option<Duration>) {
         serial::wait_for_input(timeout);
     }

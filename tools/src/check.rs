@@ -46,6 +46,16 @@ pub fn main() -> Result<ExitCode> {
             ]))
         });
     }
+    check("clippy first-driver", &|| {
+        quiet(kernel::cargo("clippy", kernel::Profile::Checked).args([
+            "-p",
+            "first-driver",
+            "--features",
+            "tetra/checks",
+            "--",
+            "-Dwarnings",
+        ]))
+    });
     check("clippy host", &|| {
         let arguments =
             ["clippy", "--profile", "tools", "-p", "tetra", "--lib", "--tests", "--features", "tetra/checks", "--", "-Dwarnings"];

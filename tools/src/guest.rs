@@ -70,7 +70,8 @@ pub fn run(machine: &Machine, limits: Limits, input: &[u8], mut watch: impl FnMu
     let output = pieces(child.stdout.take().context("QEMU has no output")?);
     let errors = pieces(child.stderr.take().context("QEMU has no error output")?);
     let typist = typist(child.stdin.take().context("QEMU has no input")?);
-    typist.send(input.to_vec()).ok();
+    // Typed when the guest has said its first word: setting up a serial port empties it, and with it what came too early.
+    let mut typed = Some(input.to_vec());
     let qmp = Qmp::connect(&socket);
 
     let mut decoder = Decoder::new(machine, "\n")?;
@@ -82,6 +83,9 @@ pub fn run(machine: &Machine, limits: Limits, input: &[u8], mut watch: impl FnMu
         match output.recv_timeout(patience) {
             Ok(bytes) => {
                 last_sign = Instant::now();
+                if let Some(input) = typed.take() {
+                    typist.send(input).ok();
+                }
                 let text = decoder.text(&bytes);
                 console.push_str(&text);
                 watch(&text);

@@ -67,21 +67,25 @@ fn smoke_jobs(report: &Report) -> Result<Vec<Job<'_>>> {
     for group in &mut groups {
         group.cases.retain(|case| report.selects(&group.name, &case.name));
     }
-    let mut builds: BTreeSet<Vec<String>> = groups.iter().flat_map(|group| &group.cases).map(|case| case.features.clone()).collect();
+    let mut builds: BTreeSet<(Option<String>, Vec<String>)> =
+        groups.iter().flat_map(|group| &group.cases).map(|case| (case.package.clone(), case.features.clone())).collect();
     let wants_plain = console_noise::is_selected(report)
         || soak::is_selected(report)
         || variants::is_selected(report)
         || mutated_tree::is_selected(report);
     if wants_plain {
-        builds.insert(Vec::new());
+        builds.insert((None, Vec::new()));
     }
 
     let mut jobs: Vec<Job> = Vec::new();
-    for features in builds {
+    for (package, features) in builds {
         let mut all = vec!["checks"];
         all.extend(features.iter().map(String::as_str));
-        let folder = [&["smoke".to_owned()], features.as_slice()].concat().join("-");
-        let kernel = match kernel::build("tetra", Some("kernel8"), &kernel::features(&all, Log::Text), kernel::Profile::Checked, &folder) {
+        let mut folder = vec!["smoke".to_owned()];
+        folder.extend(package.iter().chain(&features).cloned());
+        let folder = folder.join("-");
+        let (name, bin) = package.as_deref().map_or(("tetra", Some("kernel8")), |package| (package, None));
+        let kernel = match kernel::build(name, bin, &kernel::features(&all, Log::Text), kernel::Profile::Checked, &folder) {
             Ok(mut kernels) => kernels.remove(0),
             Err(error) => {
                 report.add(&folder, "(build)", None, Verdict::Failed(format!("{error:#}")));
@@ -89,12 +93,12 @@ fn smoke_jobs(report: &Report) -> Result<Vec<Job<'_>>> {
             }
         };
         for group in &groups {
-            for case in group.cases.iter().filter(|case| case.features == features) {
+            for case in group.cases.iter().filter(|case| case.package == package && case.features == features) {
                 let (name, case, kernel) = (group.name.clone(), case.clone(), kernel.clone());
                 jobs.push(Box::new(move || smoke::run(&name, &case, &kernel, report)));
             }
         }
-        if features.is_empty() && wants_plain {
+        if package.is_none() && features.is_empty() && wants_plain {
             let (noisy, entered, damaged) = (kernel.clone(), kernel.clone(), kernel.clone());
             jobs.push(Box::new(move || variants::test(&entered, report)));
             jobs.push(Box::new(move || mutated_tree::run(&damaged, mutated_tree::TREES, report)));

@@ -1,7 +1,9 @@
 //! `dmesg`, and `log`: what was said, and how much of it the console shows.
 
+use crate::drivers::serial;
 use crate::log::{self, Level, Printer, Query, Reader, Step, Style};
 use crate::shell::{self, CommandError, Context, Options};
+use arrayvec::ArrayVec;
 use core::time::Duration;
 
 shell::command! {
@@ -37,6 +39,11 @@ fn dmesg(ctx: &mut Context<'_>, args: &[&str]) -> Result<(), CommandError> {
     }
     match *options.operands() {
         [] => {}
+        [_] if cfg!(feature = "defmt") => {
+            return Err(ctx.fail(format_args!(
+                "this build keeps the log in binary, whose text only the host knows: search there, or build with LOG=text"
+            )));
+        }
         [text] => query = query.with_text(text),
         _ => return Err(CommandError::Usage),
     }
@@ -53,6 +60,7 @@ fn show(ctx: &mut Context<'_>, query: &Query<'_>, follow: bool) -> Result<(), Co
     let mut reader = Reader::from_oldest();
     loop {
         match query.advance(&mut reader) {
+            Step::Record(record) if record.is_defmt() => print_packet(ctx, Printer::of_record(record, Style::Plain), &reader)?,
             Step::Record(record) => print(ctx, Printer::of_record(record, Style::Plain), &reader)?,
             Step::Lost(lost) => print(ctx, Printer::of_lost(lost), &reader)?,
             Step::Waiting | Step::End if follow => ctx.pause(POLL)?,
@@ -71,6 +79,13 @@ fn print(ctx: &mut Context<'_>, printer: Printer, reader: &Reader) -> Result<(),
         }
     });
     Ok(result?)
+}
+
+/// Sends a record of defmt frames as the console does; the host decodes it wherever it comes.
+fn print_packet(ctx: &mut Context<'_>, printer: Printer, reader: &Reader) -> Result<(), CommandError> {
+    let mut packet = ArrayVec::<u8, { serial::PACKET_MAX }>::new();
+    printer.print(reader, |bytes| packet.try_extend_from_slice(bytes).expect("a record is shorter than the longest packet"));
+    ctx.write_packet(&packet)
 }
 
 fn log(ctx: &mut Context<'_>, args: &[&str]) -> Result<(), CommandError> {

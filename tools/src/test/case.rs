@@ -19,6 +19,8 @@ pub struct Case {
     pub alone: bool,
     /// Cargo features of the kernel beyond `checks`.
     pub features: Vec<String>,
+    /// The package whose kernel is booted, where it is not Tetra's own.
+    pub package: Option<String>,
     append: String,
     run: Option<String>,
     typed: String,
@@ -61,6 +63,7 @@ impl Case {
             "dtb" => self.device_tree = Some(value.to_owned()),
             "qemu" => self.qemu_args = value.split_whitespace().map(str::to_owned).collect(),
             "features" => self.features = value.split_whitespace().map(str::to_owned).collect(),
+            "package" => self.package = Some(value.to_owned()),
             "silence" => self.silence = Some(Duration::from_secs(value.parse()?)),
             "limit" => self.wall = Some(Duration::from_secs(value.parse()?)),
             "expect" => self.expect.push(regex()?),
