@@ -1,7 +1,8 @@
 // Vectors of the first microseconds: before the MMU is on, and at EL2 and EL3, where no Rust runs.
 //
 // A fault here would otherwise be a silent, dark board. They print one line on the PL011, if the firmware left it running, and blink the green
-// LED for ever: `!EL<n> ESR=<hex> ELR=<hex>`. No memory is written, so they work with the MMU in any state.
+// LED for ever: `!EL<n> ESR=<hex> ELR=<hex>`. No memory is written. With EL1's MMU on no device is mapped, so it goes off first, at an address
+// where physical and virtual agree: TTBR0's block over this code, which mmu_on has used and `high` has closed.
 //
 // The LED repeats the code of docs/real-hardware.md: short blinks, pause.
 
@@ -38,6 +39,26 @@ early_fault:
     b.eq    2f
     mrs     x22, esr_el1
     mrs     x23, elr_el1
+    mrs     x20, sctlr_el1
+    tbz     x20, #0, 4f
+    mrs     x0, ttbr1_el1                   // the boot tables: TTBR0's level 1 is their seventh page
+    add     x0, x0, #0x6000
+    msr     ttbr0_el1, x0
+    mov_imm x0, {tcr_el1}                   // with EPD0 clear
+    msr     tcr_el1, x0
+    isb
+    tlbi    vmalle1
+    dsb     nsh
+    isb
+    adr     x0, 1f
+    tbz     x0, #63, 5f                     // still at a low address
+    mov_imm x1, ({link_base} - {load_address})
+    sub     x0, x0, x1
+5:  br      x0
+1:  mov     x0, #0x1005                     // M, C, I
+    bic     x20, x20, x0
+    msr     sctlr_el1, x20
+    isb
     b       4f
 2:  mrs     x22, esr_el2
     mrs     x23, elr_el2

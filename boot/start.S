@@ -205,6 +205,15 @@ move_to_link_offset:
     adr     x11, pen
     sub     x11, x11, x0
     add     x11, x11, x1                    // of the new one
+    mov     x9, x30
+    mov     x12, x0                         // a boot loader's dirty lines must not be evicted over the copy, nor its clean ones be read
+    mov     x13, x1
+    mov     x0, x1
+    mov     x1, x4
+    bl      invalidate_range
+    mov     x0, x12
+    mov     x1, x13
+    mov     x30, x9
     mov     x5, x0
     mov     x6, x1
 2:  ldp     x7, x8, [x5], #16
@@ -213,11 +222,7 @@ move_to_link_offset:
     b.lo    2b
     sub     x30, x30, x0
     add     x30, x30, x1
-    mov     x9, x30
-    mov     x0, x1
-    mov     x1, x4
-    bl      clean_invalidate_range
-    ic      iallu
+    ic      iallu                           // the caches are off, so the copy is in memory already
     dsb     nsh
     isb
     mov     x12, #8                         // words of pen_release
@@ -226,7 +231,6 @@ move_to_link_offset:
     b.ne    3b
     dsb     sy
     sev
-    mov     x30, x9
 9:  ret
 .size move_to_link_offset, . - move_to_link_offset
 
@@ -240,7 +244,17 @@ drop_to_el1:
     b.lo    at_el1
     b.eq    at_el2
 
-    // EL3: nobody ran before us, so do what the Pi's armstub does. Non-secure lower levels, AArch64, HVC on, SMC undefined (no firmware to call).
+    // EL3: nobody ran before us, so do what the Pi's armstub does. The system counter runs from the crystal, undivided (BCM2711 ARM Peripherals
+    // 6.5.1, 6.5.2: ARM_LOCAL_CONTROL, PRESCALER); the L2 RAMs get the board's latencies (Cortex-A72 TRM 4.3.63). Non-secure lower levels,
+    // AArch64, HVC on, SMC undefined (no firmware to call).
+    mov_imm x0, {arm_local_phys}
+    str     wzr, [x0]
+    mov     w1, #0x80000000
+    str     w1, [x0, #8]
+    mrs     x0, s3_1_c11_c0_2               // L2CTLR_EL1
+    mov     x1, #0x22                       // data RAM latency 3 cycles, and a setup cycle
+    orr     x0, x0, x1
+    msr     s3_1_c11_c0_2, x0
     mov_imm x0, {scr_el3}
     msr     scr_el3, x0
     msr     cptr_el3, xzr
@@ -453,6 +467,8 @@ mmu_on:
     br      x0
 .type high, %function
 high:
+    adr_l   x0, early_vectors               // at their link address: the physical one is about to end
+    msr     vbar_el1, x0
     mov_imm x0, {tcr_el1} | (1 << 7)        // EPD0
     msr     tcr_el1, x0
     msr     ttbr0_el1, xzr

@@ -5,8 +5,8 @@
 //! report says so.
 //!
 //! # Memory ordering
-//! A core writes its `Stopped` record, then sets `answered` with release; the asker loads it with acquire and may then read the record and the
-//! core's stack.
+//! A core writes its `Answer`, then sets its state with release; the asker loads it with acquire and may then read the answer and the core's
+//! stack. A core that has halted stays so: the state `HALTED` is never taken back, so its answer outlives later requests.
 
 use super::backtrace::Start;
 use crate::arch::{self, NR_CPUS};
@@ -15,15 +15,22 @@ use crate::cpu::{self, task::Task};
 use crate::per_cpu;
 use crate::upcalls;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 /// The software-generated interrupt that makes a core look at its attention word.
 pub const SGI: u8 = 2;
 
+/// The core has said nothing since it was asked.
+const NONE: u32 = 0;
+/// It has answered and went on.
+const ANSWERED: u32 = 1;
+/// It has answered and halted for good.
+const HALTED: u32 = 2;
+
 /// Where a core was when it answered.
 #[derive(Debug)]
 struct Answer {
-    answered: AtomicBool,
+    state: AtomicU32,
     pc: AtomicUsize,
     fp: AtomicUsize,
     count: AtomicU32,
@@ -33,7 +40,7 @@ struct Answer {
 per_cpu! {
     /// This core's last answer.
     static ANSWER: Answer = Answer {
-        answered: AtomicBool::new(false),
+        state: AtomicU32::new(NONE),
         pc: AtomicUsize::new(0),
         fp: AtomicUsize::new(0),
         count: AtomicU32::new(0),
@@ -57,7 +64,8 @@ pub struct Position {
 /// Context: any, the panic path included.
 pub fn request(mask: u32, what: u32) {
     for cpu in (0..NR_CPUS).filter(|cpu| mask & (1 << cpu) != 0) {
-        ANSWER.on(cpu).answered.store(false, Ordering::Relaxed);
+        // A core that has halted keeps its answer; whether the exchange finds another state makes no difference.
+        let _ = ANSWER.on(cpu).state.compare_exchange(ANSWERED, NONE, Ordering::Relaxed, Ordering::Relaxed);
         // Release: the cleared answer before the request.
         local_of(cpu).attention.fetch_or(what, Ordering::Release);
     }
@@ -70,7 +78,7 @@ pub fn request(mask: u32, what: u32) {
 /// The answer of core `cpu`, if it has come.
 pub fn answer_of(cpu: usize) -> Option<Position> {
     let answer = ANSWER.on(cpu);
-    answer.answered.load(Ordering::Acquire).then(|| Position {
+    (answer.state.load(Ordering::Acquire) != NONE).then(|| Position {
         start: Start { pc: answer.pc.load(Ordering::Relaxed), lr: 0, fp: answer.fp.load(Ordering::Relaxed) },
         count: answer.count.load(Ordering::Relaxed),
         // SAFETY: a task block outlives its thread, and the answer came from that thread's core.
@@ -102,15 +110,24 @@ fn tetra_answer_attention() {
 #[inline(never)]
 fn answer() {
     let wanted = local().attention.swap(0, Ordering::Acquire);
-    record_position();
     if wanted & attention::STOP != 0 {
-        arch::halt();
+        record_and_halt();
     }
+    record_position(ANSWERED);
+}
+
+/// Records where this core is and halts it for good.
+///
+/// Context: any, irqs masked.
+#[inline(never)]
+pub fn record_and_halt() -> ! {
+    record_position(HALTED);
+    arch::halt()
 }
 
 /// Records where this core is and marks its answer as given.
 #[inline(never)]
-pub fn record_position() {
+fn record_position(state: u32) {
     let (pc, fp) = arch::position();
     let answer = ANSWER.this();
     answer.pc.store(pc, Ordering::Relaxed);
@@ -118,5 +135,5 @@ pub fn record_position() {
     answer.count.store(cpu::preempt_count(), Ordering::Relaxed);
     let task = cpu::task::try_current().map_or(ptr::null_mut(), |task| (&raw const *task).cast_mut());
     answer.task.store(task, Ordering::Relaxed);
-    answer.answered.store(true, Ordering::Release);
+    answer.state.store(state, Ordering::Release);
 }

@@ -1,7 +1,8 @@
 //! The end of a kernel: one report, whatever the other cores and the logger are doing.
 //!
-//! No lock, no allocation, bounded waits. The first core to get here owns the report; one that comes meanwhile stops and is shown in it; the
-//! owner coming again means that the report itself failed, and then ever less is tried: first one line, then nothing but the end.
+//! No lock, no allocation, bounded waits. The first core to get here owns the report. It stops the others first, so that nothing is printed
+//! between its lines and nobody runs on over broken data; one that panics meanwhile halts and is shown with its own cause. The owner coming
+//! again means that the report itself failed, and then ever less is tried: first one line, then nothing but the end.
 //!
 //! | nesting on the owner | what is still done |
 //! |---|---|
@@ -17,20 +18,27 @@ use crate::arch::{self, semihosting};
 use crate::cpu;
 use crate::cpu::local::attention::STOP;
 use crate::log;
+use crate::per_cpu;
 use crate::upcalls;
 use core::fmt::{self, Write};
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 /// Exit code that QEMU ends with after a panic.
 pub const EXIT_CODE: u32 = 101;
-/// How long the other cores may take to stop.
-const STOP_MILLIS: u64 = 200;
+/// How long the other cores may take to stop; it is waited for only by who has lost one. Emulated cores share a busy host.
+const STOP_MILLIS: u64 = 3000;
 const NOBODY: usize = usize::MAX;
 
 /// The core that writes the report.
 static OWNER: AtomicUsize = AtomicUsize::new(NOBODY);
 static NESTING: AtomicUsize = AtomicUsize::new(0);
+per_cpu! {
+    /// What a core wanted to report that came second. It lies on that core's stack, which nobody leaves any more.
+    static SECOND_CAUSE: AtomicPtr<Cause<'static>> = AtomicPtr::new(ptr::null_mut());
+}
+
 /// `panic=`: seconds until reboot; 0: halt.
 static REBOOT_AFTER_S: AtomicU32 = AtomicU32::new(0);
 
@@ -82,20 +90,24 @@ pub fn enter(cause: Cause<'_>) -> ! {
     match OWNER.compare_exchange(NOBODY, me, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => report_all(&cause, here),
         Err(owner) if owner != me => {
-            attention::record_position();
-            arch::halt();
+            SECOND_CAUSE.this().store((&raw const cause).cast_mut().cast(), Ordering::Relaxed);
+            attention::record_and_halt()
         }
         Err(_) => report_less(&cause),
     }
 }
 
 fn report_all(cause: &Cause<'_>, here: Start) -> ! {
+    let others = cpu::online_mask() & !(1 << cpu::id());
+    attention::request(others, STOP);
+    attention::wait_for_answers(others, STOP_MILLIS);
+
     log::raise_for_panic();
     log::flush_in_panic();
     let mut out = log::panic_writer();
     // A writer that fails has no better place to say so.
     let _ = write_report(&mut out, cause, here);
-    let _ = write_other_cores(&mut out);
+    let _ = write_other_cores(&mut out, others);
     end(&mut out);
 }
 
@@ -125,23 +137,23 @@ fn write_report(out: &mut dyn Write, cause: &Cause<'_>, here: Start) -> fmt::Res
     }
 }
 
-fn write_other_cores(out: &mut dyn Write) -> fmt::Result {
-    let others = cpu::online_mask() & !(1 << cpu::id());
-    attention::request(others, STOP);
-    attention::wait_for_answers(others, STOP_MILLIS);
+fn write_other_cores(out: &mut dyn Write, others: u32) -> fmt::Result {
     for cpu in cpu::online().filter(|cpu| others & (1 << cpu) != 0) {
-        match attention::answer_of(cpu) {
-            Some(position) => {
-                write!(out, "cpu{cpu} was in ")?;
-                match position.task {
-                    Some(task) => write!(out, "{task}")?,
-                    None => out.write_str("no thread")?,
-                }
-                writeln!(out, ", count {:#x}, backtrace:", position.count)?;
-                backtrace::write(out, position.start)?;
-            }
-            None => writeln!(out, "cpu{cpu} did not answer within {STOP_MILLIS} ms: it runs with irqs off, or its stack is gone")?,
+        let Some(position) = attention::answer_of(cpu) else {
+            writeln!(out, "cpu{cpu} did not answer within {STOP_MILLIS} ms: it runs with irqs off, or its stack is gone")?;
+            continue;
+        };
+        // SAFETY: null, or on the stack of a core that has halted for good; its answer, loaded with acquire, came after this was stored.
+        if let Some(cause) = unsafe { SECOND_CAUSE.on(cpu).load(Ordering::Relaxed).as_ref() } {
+            writeln!(out, "cpu{cpu} panicked as well: {cause}")?;
         }
+        write!(out, "cpu{cpu} was in ")?;
+        match position.task {
+            Some(task) => write!(out, "{task}")?,
+            None => out.write_str("no thread")?,
+        }
+        writeln!(out, ", count {:#x}, backtrace:", position.count)?;
+        backtrace::write(out, position.start)?;
     }
     Ok(())
 }

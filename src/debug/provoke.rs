@@ -4,9 +4,11 @@
 //! call keeps it from becoming a jump: its caller stays in the backtrace.
 
 use crate::arch::layout;
+use crate::irq::ipi;
 use crate::{cpu, log};
 use core::fmt;
 use core::hint::black_box;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 /// A way to crash.
 #[derive(Clone, Copy, Debug)]
@@ -20,16 +22,19 @@ pub struct Crash {
 }
 
 /// All ways, for `fault`.
-pub const CRASHES: [Crash; 12] = [
+pub const CRASHES: [Crash; 15] = [
     Crash { name: "null-read", help: "reads through a NULL pointer", run: null_read },
     Crash { name: "null-call", help: "calls a NULL function pointer", run: null_call },
     Crash { name: "wild-write", help: "writes to 0xdeadbeef", run: wild_write },
     Crash { name: "text-write", help: "writes to kernel text", run: text_write },
     Crash { name: "data-exec", help: "executes data", run: data_exec },
+    Crash { name: "rodata-exec", help: "executes read-only data", run: rodata_exec },
+    Crash { name: "stack-exec", help: "executes what lies on the stack", run: stack_exec },
     Crash { name: "undefined", help: "executes an undefined instruction", run: undefined },
     Crash { name: "no-device", help: "reads a register that no device answers for", run: no_device },
     Crash { name: "stack", help: "overflows the stack it runs on, by recursion", run: stack },
     Crash { name: "panic", help: "panics", run: panic },
+    Crash { name: "panic-together", help: "panics on all cores at once, in an interrupt of each", run: panic_together },
     Crash { name: "panic-nested", help: "panics, and again while the report is written", run: panic_nested },
     Crash { name: "panic-in-log", help: "panics in the middle of a log message", run: panic_in_log },
     Crash { name: "broken-chain", help: "faults with a frame pointer that leads nowhere", run: broken_chain },
@@ -78,11 +83,28 @@ fn write_to(address: usize) {
     black_box(());
 }
 
+/// `ret`: harmless where it can be executed.
+const RET: u32 = 0xd65f_03c0;
+
 #[inline(never)]
 fn data_exec() {
-    static INNOCENT: [u32; 4] = [0xd65f_03c0; 4];
-    call_address(INNOCENT.as_ptr() as usize);
+    static WRITABLE: AtomicU32 = AtomicU32::new(RET);
+    call_address((&raw const WRITABLE).addr());
     black_box(());
+}
+
+#[inline(never)]
+fn rodata_exec() {
+    static INNOCENT: [u32; 4] = [RET; 4];
+    call_address(INNOCENT.as_ptr().addr());
+    black_box(());
+}
+
+#[inline(never)]
+fn stack_exec() {
+    let on_the_stack = black_box([RET; 4]);
+    call_address((&raw const on_the_stack).addr());
+    black_box(on_the_stack);
 }
 
 #[inline(never)]
@@ -115,6 +137,20 @@ fn recurse(depth: u64) -> u64 {
 #[inline(never)]
 fn panic() {
     panic!("on purpose, on cpu{}", cpu::id());
+}
+
+/// Every core waits in an interrupt until all are there, and then none is first: one owns the report, the others come second.
+#[inline(never)]
+fn panic_together() {
+    static ARRIVED: AtomicU32 = AtomicU32::new(0);
+    ipi::call_on_all(|| {
+        ARRIVED.fetch_add(1, Ordering::Relaxed);
+        while ARRIVED.load(Ordering::Relaxed) < cpu::nr_online() as u32 {
+            crate::arch::relax();
+        }
+        panic!("together with the others, on cpu{}", cpu::id());
+    });
+    black_box(());
 }
 
 /// Its text cannot be written: asking for it panics.

@@ -22,6 +22,8 @@ const TX_BYTES: usize = 8192;
 const RX_BYTES: usize = 4096;
 /// The longest packet that is sent in one piece.
 pub const PACKET_MAX: usize = 2048;
+/// A full queue takes 0.7 s at 115200 baud, and the log may hold some of them more.
+const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 /// Received bytes must leave this much room again before a paused receiver goes on.
 const RX_RESUME_ROOM: usize = RX_BYTES / 2;
 
@@ -211,6 +213,38 @@ fn wait_for_room() {
     }
 }
 
+/// Sends what the queue still holds: it was said before what a panic has to say. The other cores have stopped, so the lock is free unless this very
+/// core was at the queue; then it is as it was left, and what waits there is given up.
+fn send_what_waits(port: &PanicPort) {
+    if let Some(state) = STATE.try_lock().as_deref_mut().and_then(Option::as_mut) {
+        while let Some(byte) = state.tx.pop() {
+            port.panic_putc(byte);
+        }
+    }
+}
+
+/// Waits until all that was said has left the wire, at most a few seconds: after this a reset loses nothing.
+///
+/// Context: any but with the console's lock held; polls.
+pub fn flush() {
+    let deadline = time::uptime() + FLUSH_LIMIT;
+    loop {
+        let has_more = log::drain();
+        let left = STATE.lock().as_mut().map_or(0, |state| {
+            state.transmit();
+            state.tx.len()
+        });
+        if (left == 0 && !has_more) || time::uptime() >= deadline {
+            break;
+        }
+        arch::relax();
+    }
+    if let Some(state) = STATE.lock().as_mut() {
+        // A transmitter that is stuck has no more to lose.
+        let _ = state.port.flush();
+    }
+}
+
 impl log::Console for SerialConsole {
     fn name(&self) -> &'static str {
         "ttyAMA0"
@@ -230,6 +264,7 @@ impl log::Console for SerialConsole {
         if panic::is_panicking() {
             // The interrupts that would drain the queue and fill the input are over. Before a panic they are still wanted.
             port.take_over();
+            send_what_waits(&port);
         }
         for chunk in bytes.utf8_chunks() {
             let _ = fmt::Write::write_str(&mut port, chunk.valid());
@@ -262,7 +297,8 @@ pub fn write_packet(packet: &[u8]) {
 
 /// Waits until a byte may have been received or `timeout` has passed. Context: thread, irqs on; sleeps.
 pub fn wait_for_input(timeout: Option<Duration>) {
-    let deadline = timeout.map(|timeout| time::uptime() + timeout);
+    // A time beyond all reckoning is for ever.
+    let deadline = timeout.and_then(|timeout| time::uptime().checked_add(timeout));
     loop {
         // With irqs masked nothing can arrive between the look and the sleep; WFI wakes for a masked interrupt as well.
         let irqs_off = cpu::IrqGuard::new();

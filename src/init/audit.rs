@@ -4,7 +4,7 @@
 //! to do, is in docs/real-hardware.md.
 
 use super::{firmware, memory, smp};
-use crate::arch::{NR_CPUS, boot, counter, layout, mmu, sysreg};
+use crate::arch::{NR_CPUS, boot, layout, mmu, sysreg};
 use crate::drivers::audit::{self as device, Verdict};
 use crate::drivers::mailbox::MailboxError;
 use crate::platform::{hardware, rpi4};
@@ -81,7 +81,8 @@ fn cores(table: &mut Table<'_>) -> fmt::Result {
     let why = "some did not come up: look for their message in dmesg";
     table.expect("cores", format_args!("{} online, entered at EL {levels:?}", cpu::nr_online()), cpu::nr_online() == wanted, why)?;
 
-    let hz = counter::frequency_hz();
+    // The register itself: the kernel's own clock assumes the board's crystal where the boot stub has set nothing.
+    let hz = registers.cntfrq;
     table.device("counter", format_args!("{hz} Hz"), device::counter_frequency(hz))
 }
 
@@ -148,23 +149,25 @@ fn firmware_state(table: &mut Table<'_>) -> fmt::Result {
     let Some(mailbox) = hardware::mailbox() else {
         return table.row("mailbox", format_args!("none"), Some(&"its buffer is out of the VideoCore's reach"));
     };
-    let mut mailbox = mailbox.lock();
-    let board = mailbox.board_revision();
+    // Asked first, shown then: writing may wait for the wire, and nobody waits with a spinlock held.
+    let (board, throttled, now, limit) = {
+        let mut mailbox = mailbox.lock();
+        let temperatures = (mailbox.temperature_millicelsius(), mailbox.max_temperature_millicelsius());
+        (mailbox.board_revision(), mailbox.throttled(), temperatures.0, temperatures.1)
+    };
     match firmware::mailbox().board {
         Some(known) => table.device("board", format_args!("{known}"), device::board(board))?,
         None => table.device("board", format_args!("unknown"), device::board(board))?,
     }
     let videocore = firmware::mailbox().videocore_memory.unwrap_or(rpi4::DEFAULT_VIDEOCORE);
     let kernel_sees = memory::MEMBLOCK.lock().memory_bytes() + videocore.size();
-    table.device(
-        "board memory",
-        format_args!("{} MiB with the VideoCore's", kernel_sees >> 20),
-        device::board_memory(board, kernel_sees),
-    )?;
-    let throttled = mailbox.throttled();
+    let seen = format_args!("{} MiB with the VideoCore's", kernel_sees >> 20);
+    match super::params::memory_limit() {
+        Some(limit) => table.row("board memory", format_args!("{seen}, limited by mem={}M", limit >> 20), None)?,
+        None => table.device("board memory", seen, device::board_memory(board, kernel_sees))?,
+    }
     let seen = throttled.map_or("not told", |flags| if flags.is_empty() { "none" } else { "now or since boot" });
     table.device("throttling", format_args!("{seen}"), device::throttling(throttled))?;
-    let (now, limit) = (mailbox.temperature_millicelsius(), mailbox.max_temperature_millicelsius());
     table.device("temperature", format_args!("{} C", now.unwrap_or(0) / 1000), device::temperature(now, limit))
 }
 

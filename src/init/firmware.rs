@@ -4,7 +4,7 @@
 
 use crate::arch::{layout, mmu};
 use crate::drivers::mailbox::{Clock, MailboxError, MemoryRange};
-use crate::mm::addr::PhysAddr;
+use crate::mm::addr::{PAGE_SIZE, PhysAddr};
 use crate::mm::kernel_map;
 use crate::mm::phys_range::PhysRange;
 use crate::platform::board::BoardRevision;
@@ -14,9 +14,7 @@ use crate::sync::SpinLock;
 use spin::Once;
 
 const TREE_WINDOW: usize = layout::DEVICE_BASE + layout::DEVICE_SIZE / 2;
-const BLOCK: u64 = 2 << 20;
-// Two blocks hold the largest tree that is believed, wherever it begins.
-const _: () = assert!(device_tree::MAX_SIZE as u64 <= BLOCK);
+const PAGE: u64 = PAGE_SIZE as u64;
 
 /// What the mailbox answered at boot; `None` where it did not.
 #[derive(Clone, Copy, Debug, Default)]
@@ -123,11 +121,24 @@ fn find(x0: u64) -> Result<&'static [u8], &'static str> {
         return Err("that is no multiple of 8");
     }
 
-    let start = x0 & !(BLOCK - 1);
-    map_block(0, start)?;
-    let address = TREE_WINDOW + (x0 - start) as usize;
-    // SAFETY: mapped just now, for ever, and a multiple of 8; nothing writes there: the tree's pages are reserved before memory is given out.
+    let first_page = x0 & !(PAGE - 1);
+    if first_page == 0 {
+        return Err("that is page 0, the firmware's");
+    }
+    map_pages(0, first_page, PAGE)?;
+    let address = TREE_WINDOW + (x0 - first_page) as usize;
+    // SAFETY: mapped just now, and a multiple of 8, so both words are in this page; nothing writes there.
     let words = unsafe { *(address as *const [u32; 2]) };
+    let blob = whole_tree(x0, words).inspect_err(|_| forget_first_page())?;
+    // Only what the tree needs: what follows memory, devices perhaps, must not be mapped as if it were memory.
+    let second_page = first_page + PAGE;
+    map_pages(PAGE, second_page, blob.end().value().next_multiple_of(PAGE).saturating_sub(second_page))?;
+    // SAFETY: mapped for ever, from its first page to its last; its pages are reserved before memory is given out, so nothing writes there.
+    Ok(unsafe { core::slice::from_raw_parts(address as *const u8, blob.size() as usize) })
+}
+
+/// The range of the tree whose first two words these are, if it can be one.
+fn whole_tree(x0: u64, words: [u32; 2]) -> Result<PhysRange, &'static str> {
     let size = device_tree::total_size(words).map_err(|_| "the magic number d00dfeed is not there, or the size is implausible")?;
     let blob = PhysRange::from_size(x0, size as u64).unwrap_or_default();
     if !is_memory(blob) {
@@ -136,12 +147,7 @@ fn find(x0: u64) -> Result<&'static [u8], &'static str> {
     if blob.overlaps(image()) {
         return Err("it reaches into the kernel");
     }
-    // The second block only if the tree needs it: what follows memory, devices perhaps, must not be mapped as if it were memory.
-    if blob.end().value() > start + BLOCK {
-        map_block(1, start + BLOCK)?;
-    }
-    // SAFETY: as above; `size` is at most one block, so it ends within the window, as far as that is mapped.
-    Ok(unsafe { core::slice::from_raw_parts(address as *const u8, size) })
+    Ok(blob)
 }
 
 /// Whether all of `range` is memory of the ARM's, as far as is known without a device tree: what the mailbox says of the first GiB, and what the
@@ -160,11 +166,16 @@ fn image() -> PhysRange {
     PhysRange::new(PhysAddr::new(layout::LOAD_ADDRESS as u64), PhysAddr::new(end as u64))
 }
 
-/// Maps the block at `phys` as the `number`th of the tree's window.
-fn map_block(number: u64, phys: u64) -> Result<(), &'static str> {
-    let address = TREE_WINDOW + (number * BLOCK) as usize;
-    kernel_map::with_mapper(|mapper| mapper.map(address, phys, BLOCK as usize, mmu::Attributes::ReadOnly))
+/// Maps pages of the tree: `len` bytes from `phys`, `offset` bytes into the window.
+fn map_pages(offset: u64, phys: u64, len: u64) -> Result<(), &'static str> {
+    let address = TREE_WINDOW + offset as usize;
+    kernel_map::with_mapper(|mapper| mapper.map(address, phys, len as usize, mmu::Attributes::ReadOnly))
         .map_err(|_| "it could not be mapped")
+}
+
+/// What is no tree does not stay mapped.
+fn forget_first_page() {
+    kernel_map::with_mapper(|mapper| mapper.unmap(TREE_WINDOW, PAGE as usize)).expect("it was mapped just now");
 }
 
 /// Finds the boot arguments: the tree's, else the mailbox's.
@@ -177,8 +188,18 @@ pub fn read_command_line() {
 fn command_line_of_mailbox() -> Option<&'static str> {
     let mut mailbox = hardware::mailbox()?.lock();
     let mut bytes = COMMAND_LINE_BYTES.lock();
-    let len = mailbox.command_line(&mut *bytes).ok()?;
+    let len = match mailbox.command_line(&mut *bytes) {
+        Ok(len) => len,
+        Err(error) => {
+            pr_warn!("boot arguments: the mailbox has none for us: {}", error);
+            return None;
+        }
+    };
     // SAFETY: the bytes are a static that is written here, once, before anything reads them, and never again.
     let bytes: &'static [u8] = unsafe { core::slice::from_raw_parts(bytes.as_ptr(), len) };
-    core::str::from_utf8(bytes).ok().map(|text| text.trim_end_matches('\0'))
+    let valid = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    if valid.len() < bytes.len() {
+        pr_warn!("boot arguments: not UTF-8 from byte {} on: the rest is left out", valid.len());
+    }
+    Some(valid.trim_end_matches('\0'))
 }

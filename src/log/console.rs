@@ -101,9 +101,10 @@ impl Slot {
         }
     }
 
-    fn drain(&self, console: &dyn Console, mode: Mode) {
+    /// True if it stopped with more to show.
+    fn drain(&self, console: &dyn Console, mode: Mode) -> bool {
         if !self.flag.request() {
-            return;
+            return false;
         }
         loop {
             self.flag.take_up();
@@ -112,10 +113,11 @@ impl Slot {
             let stopped = work.drain(console, mode, &self.shown);
             if stopped == Stopped::Tired {
                 self.flag.give_up();
-                return upcalls::console_kick();
+                upcalls::console_kick();
+                return true;
             }
             if self.flag.is_done() {
-                return;
+                return false;
             }
         }
     }
@@ -210,24 +212,24 @@ pub fn mode() -> Mode {
 pub(super) fn wake(_level: Level) {
     match mode() {
         Mode::Silent | Mode::Panic => {}
-        Mode::Polled => drain(),
+        Mode::Polled => {
+            drain();
+        }
         Mode::Deferred => upcalls::console_kick(),
     }
 }
 
 /// Shows on every console what it has not shown, as far as the device takes it. What `upcalls::console_kick` has called soon, and a driver calls when its
-/// device has room again.
+/// device has room again. True if it has stopped with more to show: it has asked to be called again.
 ///
 /// Context: any; never sleeps, holds the core (not its interrupts) while it works. Bounded work a call in [`Mode::Deferred`].
-pub fn drain() {
+pub fn drain() -> bool {
     let mode = mode();
     if matches!(mode, Mode::Silent | Mode::Panic) {
-        return;
+        return false;
     }
     let _pinned = cpu::PreemptGuard::new(); // a drainer that is switched out would keep the flag
-    for (slot, console) in consoles() {
-        slot.drain(console, mode);
-    }
+    consoles().fold(false, |has_more, (slot, console)| slot.drain(console, mode) | has_more)
 }
 
 fn consoles() -> impl Iterator<Item = (&'static Slot, &'static dyn Console)> {

@@ -5,11 +5,13 @@
 
 use super::rpi4::{self, Device};
 use crate::arch::{counter, layout};
+use crate::debug::panic;
 use crate::drivers::act_led::{ActLed, BlinkCode, Heartbeat, PanicLed};
 use crate::drivers::arch_timer::{ArchTimer, Tick, VirtualTimer};
 use crate::drivers::gicv2::{CpuMask, Gicv2, IntId, RawIar, SgiId, SgiTarget};
 use crate::drivers::gpio::Gpio;
 use crate::drivers::mailbox::{Mailbox, PropertyBuffer};
+use crate::drivers::serial;
 use crate::drivers::watchdog::Watchdog;
 use crate::sync::{IrqSpinLock, SpinLock};
 use crate::{arch, cpu, per_cpu, time};
@@ -80,10 +82,18 @@ pub fn start_heartbeat() -> bool {
     true
 }
 
+/// What was said leaves the wire before the machine ends. A panic has sent all it had to say, and takes no lock.
+fn say_last_words() {
+    if !panic::is_panicking() {
+        serial::flush();
+    }
+}
+
 /// Boots the machine anew. Does not return where the watchdog works; else halts.
 ///
 /// Context: any.
 pub fn reboot() -> ! {
+    say_last_words();
     // SAFETY: made for this reboot alone; the driver's doc allows a second value for it.
     unsafe { Watchdog::new(window(&rpi4::PM)) }.reboot();
     arch::halt();
@@ -93,6 +103,7 @@ pub fn reboot() -> ! {
 ///
 /// Context: any.
 pub fn power_off(code: u32) -> ! {
+    say_last_words();
     arch::semihosting::exit(code);
     // SAFETY: made for this reset alone, as in `reboot`.
     unsafe { Watchdog::new(window(&rpi4::PM)) }.power_off();

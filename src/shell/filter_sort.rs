@@ -145,6 +145,9 @@ fn skip_fields(line: &str, count: usize) -> &str {
     let mut rest = line;
     for _ in 0..count {
         let field = rest.trim_start();
+        if field.is_empty() {
+            return field;
+        }
         rest = field.find(char::is_whitespace).map_or("", |end| &field[end..]);
     }
     if count > 0 { rest.trim_start() } else { rest }
@@ -169,6 +172,7 @@ mod tests {
         assert_eq!(skip_fields("  a  bc d", 1), "bc d");
         assert_eq!(skip_fields("  a", 0), "  a");
         assert_eq!(skip_fields("a b", 5), "");
+        assert_eq!(skip_fields("a b", usize::MAX), "", "ends with the line, however large the number");
         assert_eq!((leading_number(" -12x"), leading_number("x"), leading_number("007")), (-12, 0, 7));
     }
 

@@ -21,6 +21,12 @@ const VERSION: usize = 0x28;
 const MAGIC_AT: usize = 0x30;
 /// The kernel reads the table by words.
 const SYMTAB_ALIGN: usize = 16;
+/// What start.S maps of the first physical memory: four level 3 tables.
+const MAPPED_BYTES: u64 = 8 << 20;
+/// Where in it the image begins.
+const LOAD_OFFSET: u64 = 0x8_0000;
+/// Its eight page tables behind the symbol table, and the part of a page in front of them.
+const BOOT_TABLES_BYTES: u64 = 9 * 4096;
 
 pub fn main(args: &[String]) -> Result<ExitCode> {
     let [elf, out] = args else { bail!("usage: mkimage ELF OUT") };
@@ -77,15 +83,23 @@ fn make(elf: &[u8]) -> Result<(Vec<u8>, Summary)> {
     ensure!(memory_bytes >= image.len() as u64, "header says {memory_bytes} bytes of memory, but {} are loaded", image.len());
 
     let symbols = elf::symbols(elf)?;
-    let table = symtab::encode(&symbols)?;
+    let mut table = symtab::encode(&symbols)?;
+    let symtab_bytes = table.len();
+    // start.S moves it by pairs of words, and a start4.elf of 2019 did not boot files whose length is no multiple of four
+    // (raspberrypi/firmware#1175).
+    table.resize(table.len().next_multiple_of(SYMTAB_ALIGN), 0);
+    let in_memory = memory_bytes + table.len() as u64 + BOOT_TABLES_BYTES;
+    ensure!(
+        in_memory <= MAPPED_BYTES - LOAD_OFFSET,
+        "image and symbol table take {in_memory} bytes of memory, but start.S maps {} for them: enlarge its level 3 tables",
+        MAPPED_BYTES - LOAD_OFFSET
+    );
     image.resize(image.len().next_multiple_of(SYMTAB_ALIGN), 0);
     let offset = image.len() as u64;
     put_word(&mut image, SYMTAB_OFFSET, offset);
     put_word(&mut image, SYMTAB_LENGTH, table.len() as u64);
     image.extend(&table);
-    // A start4.elf of 2019 did not boot files whose length is no multiple of four (raspberrypi/firmware#1175).
-    image.resize(image.len().next_multiple_of(SYMTAB_ALIGN), 0);
-    let summary = Summary { file_bytes: image.len(), memory_bytes, symbols: symbols.len(), symtab_bytes: table.len() };
+    let summary = Summary { file_bytes: image.len(), memory_bytes, symbols: symbols.len(), symtab_bytes };
     Ok((image, summary))
 }
 

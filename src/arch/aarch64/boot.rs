@@ -85,6 +85,7 @@ global_asm!(
     spsr_el1h = const 0x3c5u64,
     mair_el1 = const MAIR_EL1,
     tcr_el1 = const TCR_EL1,
+    arm_local_phys = const 0xff80_0000u64,
     gicd_phys = const 0xff84_1000u64,
     gicc_phys = const 0xff84_2000u64,
     pl011_phys = const 0xfe20_1000u64,

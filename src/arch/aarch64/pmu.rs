@@ -75,7 +75,7 @@ pub enum Event {
     /// Bus accesses.
     BusAccess = 0x19,
     /// Exclusive stores that failed (A72: STREX_FAIL_SPEC).
-    StrexFail = 0x6d,
+    StrexFail = 0x6e,
 }
 
 /// The monitor of the calling core, running.

@@ -28,7 +28,7 @@ shell::command! {
     run: |ctx, args| {
         let code = match *args {
             [] => 0,
-            [code] => shell::number(code)? as u32,
+            [code] => u32::try_from(shell::number(code)?).map_err(|_| CommandError::Usage)?,
             _ => return Err(CommandError::Usage),
         };
         writeln!(ctx.out, "power off")?;

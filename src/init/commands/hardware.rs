@@ -74,6 +74,10 @@ fn cpus(out: &mut dyn Write) -> Result<(), ViewError> {
             writeln!(out, "{cpu:3}  offline")?;
             continue;
         };
+        if !cpu::is_online(cpu) {
+            writeln!(out, "{cpu:3}  stuck    EL{level}  entered, and did not come to take interrupts")?;
+            continue;
+        }
         let interrupts = cpu::local::local_of(cpu).nr_irqs.load(Ordering::Relaxed);
         writeln!(out, "{cpu:3}  online   EL{level}  {interrupts:12} {:10}", time::ticks_of(cpu))?;
     }
@@ -112,7 +116,8 @@ impl fmt::Display for CpuName {
 }
 
 fn mem(out: &mut dyn Write) -> Result<(), ViewError> {
-    let map = memory::MEMBLOCK.lock();
+    // A copy: writing may wait for the wire, and nobody waits with a spinlock held.
+    let map = memory::MEMBLOCK.lock().clone();
     for region in map.memory() {
         writeln!(out, "{:#013x}-{:#013x} RAM {}", region.range.start(), region.range.end(), region.name)?;
         for inner in map.reserved().iter().filter(|inner| inner.range.overlaps(region.range)) {

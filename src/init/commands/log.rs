@@ -63,8 +63,9 @@ fn show(ctx: &mut Context<'_>, query: &Query<'_>, follow: bool) -> Result<(), Co
             Step::Record(record) if record.is_defmt() => print_packet(ctx, Printer::of_record(record, Style::Plain), &reader)?,
             Step::Record(record) => print(ctx, Printer::of_record(record, Style::Plain), &reader)?,
             Step::Lost(lost) => print(ctx, Printer::of_lost(lost), &reader)?,
-            Step::Waiting | Step::End if follow => ctx.pause(POLL)?,
-            Step::Waiting | Step::End => return Ok(()),
+            Step::End if !follow => return Ok(()),
+            // A message that a core is still writing: the reader gives up on it after a second.
+            Step::Waiting | Step::End => ctx.pause(POLL)?,
         }
     }
 }
