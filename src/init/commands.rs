@@ -2,5 +2,7 @@
 
 mod end;
 mod hardware;
+#[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+mod locks;
 mod log;
 mod symbols;

@@ -78,7 +78,7 @@ impl<T: ?Sized, R: RawLock<Node = ()>, G: Policy> Lock<T, R, G> {
     #[inline(always)]
     #[track_caller]
     pub fn lock(&self) -> LockGuard<'_, T, R, G, G> {
-        self.lock_in(NonNull::dangling())
+        self.lock_in(NonNull::dangling(), 0)
     }
 
     /// Takes the lock with irqs off: Linux's `spin_lock_irqsave`.
@@ -90,7 +90,7 @@ impl<T: ?Sized, R: RawLock<Node = ()>, G: Policy> Lock<T, R, G> {
     where
         LocalIrqDisabled: AtLeast<G>,
     {
-        self.lock_in(NonNull::dangling())
+        self.lock_in(NonNull::dangling(), 0)
     }
 
     /// Linux's `spin_lock_irq`, and the same as `lock_irqsave`: since sections are counted, whoever knows irqs to be on gains nothing by saying so.
@@ -100,7 +100,7 @@ impl<T: ?Sized, R: RawLock<Node = ()>, G: Policy> Lock<T, R, G> {
     where
         LocalIrqDisabled: AtLeast<G>,
     {
-        self.lock_in(NonNull::dangling())
+        self.lock_in(NonNull::dangling(), 0)
     }
 
     /// Takes the lock with bottom halves off: Linux's `spin_lock_bh`.
@@ -112,14 +112,34 @@ impl<T: ?Sized, R: RawLock<Node = ()>, G: Policy> Lock<T, R, G> {
     where
         BottomHalfDisabled: AtLeast<G>,
     {
-        self.lock_in(NonNull::dangling())
+        self.lock_in(NonNull::dangling(), 0)
+    }
+
+    /// Takes the lock inside another of its class: Linux's `spin_lock_nested`. `level`, 1 to 7, says which of the nested ones it is, so that `lockdep`
+    /// knows the order that the program keeps among them (by address, parent before child). Without `lockdep` the same as `lock`.
+    ///
+    /// Context and ordering: as `lock`.
+    #[inline(always)]
+    #[track_caller]
+    pub fn lock_nested(&self, level: u8) -> LockGuard<'_, T, R, G, G> {
+        self.lock_in(NonNull::dangling(), level)
+    }
+
+    /// As `lock_nested`, with irqs off.
+    #[inline(always)]
+    #[track_caller]
+    pub fn lock_irqsave_nested(&self, level: u8) -> LockGuard<'_, T, R, G, LocalIrqDisabled>
+    where
+        LocalIrqDisabled: AtLeast<G>,
+    {
+        self.lock_in(NonNull::dangling(), level)
     }
 
     /// Takes the lock in the context that the caller's types ask for: for locks made of this one.
     #[inline(always)]
     #[track_caller]
     pub(super) fn lock_as<C: AtLeast<G>>(&self) -> LockGuard<'_, T, R, G, C> {
-        self.lock_in(NonNull::dangling())
+        self.lock_in(NonNull::dangling(), 0)
     }
 
     /// As `lock_as`, if the lock is free.
@@ -178,7 +198,7 @@ impl<T: ?Sized, R: RawLock, G: Policy> Lock<T, R, G> {
     #[inline(always)]
     #[track_caller]
     pub fn lock_with<'a>(&'a self, node: Pin<&'a mut R::Node>) -> LockGuard<'a, T, R, G, G> {
-        self.lock_in(node_ptr(node))
+        self.lock_in(node_ptr(node), 0)
     }
 
     /// Takes the lock with irqs off and the taker's own node.
@@ -188,7 +208,7 @@ impl<T: ?Sized, R: RawLock, G: Policy> Lock<T, R, G> {
     where
         LocalIrqDisabled: AtLeast<G>,
     {
-        self.lock_in(node_ptr(node))
+        self.lock_in(node_ptr(node), 0)
     }
 
     /// Takes the lock with the taker's own node if it is free.
@@ -220,17 +240,17 @@ impl<T: ?Sized, R: RawLock, G: Policy> Lock<T, R, G> {
 
     #[inline(always)]
     #[track_caller]
-    fn lock_in<C: AtLeast<G>>(&self, node: NonNull<R::Node>) -> LockGuard<'_, T, R, G, C> {
+    fn lock_in<C: AtLeast<G>>(&self, node: NonNull<R::Node>, subclass: u8) -> LockGuard<'_, T, R, G, C> {
         C::enter();
-        self.meta.acquire(Access::Exclusive);
-        let token = self.take(node);
-        self.meta.acquired(Access::Exclusive);
+        self.meta.acquire(Access::Exclusive, subclass);
+        let token = self.take(node, subclass);
+        self.meta.acquired(Access::Exclusive, subclass);
         LockGuard { lock: self, token, _context: PhantomData }
     }
 
     #[inline(always)]
     #[track_caller]
-    fn take(&self, node: NonNull<R::Node>) -> R::Token {
+    fn take(&self, node: NonNull<R::Node>, subclass: u8) -> R::Token {
         if !IS_WATCHED {
             // SAFETY: the node is pinned and borrowed until the guard is dropped (or it takes up no room); if the guard is leaked, the node's own
             // destructor stands in.
@@ -239,7 +259,7 @@ impl<T: ?Sized, R: RawLock, G: Policy> Lock<T, R, G> {
         // SAFETY: as above.
         let (token, is_held) = unsafe { self.raw.begin(node) };
         if !is_held {
-            let mut wait = self.meta.contended(Access::Exclusive);
+            let mut wait = self.meta.contended(Access::Exclusive, subclass);
             self.raw.wait(token, &mut || wait.look());
         }
         token
@@ -252,7 +272,7 @@ impl<T: ?Sized, R: RawLock, G: Policy> Lock<T, R, G> {
         // SAFETY: as in `take`.
         match unsafe { self.raw.try_lock_with(node) } {
             Some(token) => {
-                self.meta.acquired(Access::Exclusive);
+                self.meta.acquired(Access::Exclusive, 0);
                 Some(LockGuard { lock: self, token, _context: PhantomData })
             }
             None => {

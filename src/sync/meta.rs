@@ -5,10 +5,14 @@
 //! that succeeds calls `acquired` alone. Features add their bodies here; the algorithms know nothing of them. Hooks see the call's place
 //! (`#[track_caller]`), which costs nothing where they are empty.
 //!
-//! Neighbours: `debug_spinlock` has the body for holders.
+//! Recursion on one lock is `debug_spinlock`'s to report, before `lockdep` is asked: it knows the holder.
+//!
+//! Neighbours: `debug_spinlock` has the body for holders, `lock_watch` that for `lockdep` and `lock_stat`.
 
 #[cfg(feature = "debug_spinlock")]
 use super::debug_spinlock::{Holder, Patience};
+#[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+use super::lock_watch::{Call, Watched};
 use core::panic::Location;
 
 /// A check is built in that wants to see who waits.
@@ -19,8 +23,36 @@ pub(super) const IS_WATCHED: bool = cfg!(any(feature = "debug_spinlock", feature
 pub enum Access {
     /// Alone.
     Exclusive,
-    /// With other readers.
+    /// With other readers, in order of arrival: behind a writer that waits.
     Shared,
+    /// With other readers, and past a writer that waits: only one that holds is waited for. What `Shared` is in a handler.
+    SharedRecursive,
+}
+
+#[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+impl Access {
+    /// From the number that `to_bits` gave.
+    pub(super) const fn from_bits(bits: u32) -> Self {
+        match bits & 3 {
+            0 => Self::Exclusive,
+            1 => Self::Shared,
+            _ => Self::SharedRecursive,
+        }
+    }
+
+    /// As a number below 4.
+    pub(super) const fn to_bits(self) -> u32 {
+        self as u32
+    }
+}
+
+/// What its takers do while they wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockKind {
+    /// They spin: whoever holds the lock must not sleep.
+    Spinning,
+    /// They sleep: the lock is for threads that may.
+    Sleeping,
 }
 
 /// The identity of a lock for the checks. `place` is where the lock was created: all locks made there are of one class.
@@ -30,18 +62,28 @@ pub struct LockMeta {
     place: &'static Location<'static>,
     #[cfg(feature = "debug_spinlock")]
     holder: Holder,
+    #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+    watched: Watched,
 }
 
 impl LockMeta {
-    /// For a lock that is created at the caller's place.
+    /// For a lock that is created at the caller's place, and whose takers spin.
     #[track_caller]
     #[expect(clippy::new_without_default, reason = "the place of creation matters: never made by a derived Default")]
     pub const fn new() -> Self {
+        Self::with_kind(LockKind::Spinning)
+    }
+
+    /// For a lock of this kind that is created at the caller's place.
+    #[track_caller]
+    pub const fn with_kind(_kind: LockKind) -> Self {
         Self {
             #[cfg(any(feature = "lockdep", feature = "lock_stat", feature = "debug_spinlock"))]
             place: Location::caller(),
             #[cfg(feature = "debug_spinlock")]
             holder: Holder::NOBODY,
+            #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+            watched: Watched::new(_kind),
         }
     }
 
@@ -62,24 +104,28 @@ impl LockMeta {
         false
     }
 
-    /// The caller is about to take the lock and may wait for it.
+    /// The caller is about to take the lock and may wait for it; `subclass` is its level of nesting.
     ///
     /// # Panics
     /// With `debug_spinlock`, if this core holds the lock alone: the wait would never end.
     #[inline(always)]
     #[track_caller]
-    pub(super) fn acquire(&self, _access: Access) {
+    pub(super) fn acquire(&self, _access: Access, _subclass: u8) {
         #[cfg(feature = "debug_spinlock")]
         self.holder.check_before_wait(self.place);
+        #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+        self.watched.before_wait(self.place, &Call { access: _access, subclass: _subclass, at: Location::caller() });
     }
 
     /// The lock is not free: a wait begins.
     #[inline(always)]
     #[track_caller]
-    pub(super) fn contended(&self, _access: Access) -> Wait<'_> {
+    pub(super) fn contended(&self, _access: Access, _subclass: u8) -> Wait<'_> {
         Wait {
             #[cfg(feature = "debug_spinlock")]
             patience: Patience::new(&self.holder, self.place),
+            #[cfg(feature = "lock_stat")]
+            _counted: self.watched.waits(self.place, &Call { access: _access, subclass: _subclass, at: Location::caller() }),
             _meta: core::marker::PhantomData,
         }
     }
@@ -87,16 +133,20 @@ impl LockMeta {
     /// The lock is held now.
     #[inline(always)]
     #[track_caller]
-    pub(super) fn acquired(&self, _access: Access) {
+    pub(super) fn acquired(&self, _access: Access, _subclass: u8) {
         #[cfg(feature = "debug_spinlock")]
         if _access == Access::Exclusive {
             self.holder.set();
         }
+        #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+        self.watched.taken(self.place, &Call { access: _access, subclass: _subclass, at: Location::caller() });
     }
 
     /// The lock is about to be given back.
     #[inline(always)]
     pub(super) fn release(&self, _access: Access) {
+        #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+        self.watched.given_back();
         #[cfg(feature = "debug_spinlock")]
         if _access == Access::Exclusive {
             self.holder.clear(self.place);
@@ -108,6 +158,9 @@ impl LockMeta {
 pub(super) struct Wait<'a> {
     #[cfg(feature = "debug_spinlock")]
     patience: Patience<'a>,
+    /// Counts the wait when it ends.
+    #[cfg(feature = "lock_stat")]
+    _counted: super::lock_stat::live::Waiting,
     _meta: core::marker::PhantomData<&'a LockMeta>,
 }
 

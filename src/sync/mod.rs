@@ -10,6 +10,8 @@
 //! | counting without sharing a cache line | [`percpu_counter`] |
 //! | what is made once | [`once`] |
 //! | who holds a lock, recursion, long waits | [`debug_spinlock`] |
+//! | in which order locks are taken, and which could deadlock | [`lockdep`]; [`lock_class`], [`held_locks`] |
+//! | how often and how long locks are waited for and held | [`lock_stat`] |
 //!
 //! A lock is `Lock<T, R, G>`: data, algorithm, and the least permissive context that touches the data. `docs/locking.md` says which to choose.
 
@@ -18,7 +20,17 @@ pub mod barrier;
 pub mod bitops;
 #[cfg(feature = "debug_spinlock")]
 pub mod debug_spinlock;
+#[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+pub mod held_locks;
 pub mod lock;
+#[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+pub mod lock_class;
+#[cfg(feature = "lock_stat")]
+pub mod lock_stat;
+#[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+pub mod lock_watch;
+#[cfg(feature = "lockdep")]
+pub mod lockdep;
 pub mod meta;
 pub mod mmio;
 pub mod once;
@@ -29,6 +41,8 @@ pub mod refcount;
 pub mod rwlock;
 pub mod seqlock;
 pub mod spinlock;
+#[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+mod unwatched;
 
 pub use crate::__seq_data as seq_data;
 pub use lock::{Lock, LockGuard};

@@ -92,7 +92,7 @@ macro_rules! forms {
             where
                 $context: AtLeast<G>,
             {
-                self.$enter()
+                self.$enter(0)
             }
 
             #[doc = concat!("Enters as a ", $what, $how, " if that needs no waiting; else the context is as before.")]
@@ -127,6 +127,20 @@ impl<T: ?Sized, G: Policy> RwLock<T, G> {
         write_bh, try_write_bh, BottomHalfDisabled, " with bottom halves off";
     }
 
+    /// Enters as a reader inside another lock of this one's class: as `Lock::lock_nested`. Context and ordering: as `read`.
+    #[inline(always)]
+    #[track_caller]
+    pub fn read_nested(&self, level: u8) -> RwLockReadGuard<'_, T, G, G> {
+        self.read_in(level)
+    }
+
+    /// Enters as a writer inside another lock of this one's class: as `Lock::lock_nested`. Context and ordering: as `write`.
+    #[inline(always)]
+    #[track_caller]
+    pub fn write_nested(&self, level: u8) -> RwLockWriteGuard<'_, T, G, G> {
+        self.write_in(level)
+    }
+
     /// Someone is inside. A hint, as for a spinlock.
     ///
     /// Context: any.
@@ -155,16 +169,16 @@ impl<T: ?Sized, G: Policy> RwLock<T, G> {
 
     #[inline(always)]
     #[track_caller]
-    fn read_in<C: AtLeast<G>>(&self) -> RwLockReadGuard<'_, T, G, C> {
+    fn read_in<C: AtLeast<G>>(&self, subclass: u8) -> RwLockReadGuard<'_, T, G, C> {
         C::enter();
-        self.meta.acquire(Access::Shared);
+        self.meta.acquire(Access::Shared, subclass);
         if !IS_WATCHED {
             self.raw.read();
         } else if !self.raw.begin_read() {
-            let mut wait = self.meta.contended(Access::Shared);
+            let mut wait = self.meta.contended(Access::Shared, subclass);
             self.raw.wait_read(&mut || wait.look());
         }
-        self.meta.acquired(Access::Shared);
+        self.meta.acquired(Access::Shared, subclass);
         RwLockReadGuard { lock: self, _context: PhantomData }
     }
 
@@ -173,7 +187,7 @@ impl<T: ?Sized, G: Policy> RwLock<T, G> {
     fn try_read_in<C: AtLeast<G>>(&self) -> Option<RwLockReadGuard<'_, T, G, C>> {
         C::enter();
         if self.raw.begin_read() {
-            self.meta.acquired(Access::Shared);
+            self.meta.acquired(Access::Shared, 0);
             return Some(RwLockReadGuard { lock: self, _context: PhantomData });
         }
         C::leave();
@@ -182,16 +196,16 @@ impl<T: ?Sized, G: Policy> RwLock<T, G> {
 
     #[inline(always)]
     #[track_caller]
-    fn write_in<C: AtLeast<G>>(&self) -> RwLockWriteGuard<'_, T, G, C> {
+    fn write_in<C: AtLeast<G>>(&self, subclass: u8) -> RwLockWriteGuard<'_, T, G, C> {
         C::enter();
-        self.meta.acquire(Access::Exclusive);
+        self.meta.acquire(Access::Exclusive, subclass);
         if !IS_WATCHED {
             self.raw.write();
         } else if !self.raw.begin_write() {
-            let mut wait = self.meta.contended(Access::Exclusive);
+            let mut wait = self.meta.contended(Access::Exclusive, subclass);
             self.raw.wait_write(&mut || wait.look());
         }
-        self.meta.acquired(Access::Exclusive);
+        self.meta.acquired(Access::Exclusive, subclass);
         RwLockWriteGuard { lock: self, _context: PhantomData }
     }
 
@@ -200,7 +214,7 @@ impl<T: ?Sized, G: Policy> RwLock<T, G> {
     fn try_write_in<C: AtLeast<G>>(&self) -> Option<RwLockWriteGuard<'_, T, G, C>> {
         C::enter();
         if self.raw.begin_write() {
-            self.meta.acquired(Access::Exclusive);
+            self.meta.acquired(Access::Exclusive, 0);
             return Some(RwLockWriteGuard { lock: self, _context: PhantomData });
         }
         C::leave();
