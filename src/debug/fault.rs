@@ -1,7 +1,7 @@
 //! Faults: the way from an exception frame to a report, or back.
 //!
-//! Three faults have a way back: the semihosting probe (an HLT that may be undefined), a probed access to a device that may be absent
-//! (`probe_read`), and nothing else. All others end the kernel with a report.
+//! Two kinds of fault have a way back: the semihosting probe (an HLT that may be undefined), a probed access to a device that may be absent
+//! (`probe_read`). All others end the kernel with a report.
 
 use super::address::Whereabouts;
 use super::backtrace::{Start, is_code};

@@ -8,7 +8,8 @@
 //! |---|---|
 //! | 0 | all: log, report, other cores, end |
 //! | 1 | one line with the cause of the second panic, end |
-//! | 2 and more | the emulator ends; a board halts |
+//! | 2 | the end: the emulator ends, a board blinks and reboots or waits |
+//! | 3 and more | the core halts |
 
 use super::attention;
 use super::backtrace::{self, Start};
@@ -73,6 +74,11 @@ pub fn is_panicking() -> bool {
     OWNER.load(Ordering::Relaxed) != NOBODY
 }
 
+/// True once the report of a panic has itself panicked. Context: any.
+pub fn is_nested() -> bool {
+    NESTING.load(Ordering::Relaxed) != 0
+}
+
 #[cfg(not(test))]
 #[panic_handler]
 fn on_panic(info: &PanicInfo<'_>) -> ! {
@@ -118,10 +124,11 @@ fn report_less(cause: &Cause<'_>) -> ! {
             let _ = writeln!(out, "\npanic while panicking on cpu{}: {cause}", cpu::id());
             end(&mut out);
         }
-        _ => {
+        1 => {
             semihosting::exit(EXIT_CODE);
-            arch::halt();
+            upcalls::panic_end(REBOOT_AFTER_S.load(Ordering::Relaxed))
         }
+        _ => arch::halt(),
     }
 }
 

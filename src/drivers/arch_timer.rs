@@ -3,7 +3,7 @@
 //! Each core has a physical and a virtual EL1 timer. Tetra uses the *virtual* one: it is the timer that works at every entry level. A
 //! kernel that enters at EL1 cannot give itself the physical timer (`CNTHCTL_EL2.EL1PCEN` belongs to EL2, and an access traps), while the
 //! virtual timer never traps at EL1. Entered at EL2 or EL3, boot sets `CNTVOFF_EL2` to 0 and opens the physical timer too, so both
-//! count the same, and the audit compares them. The counter read must match: `CNTVCT_EL0` with [`VirtualTimer`].
+//! count the same. The counter read must match: `CNTVCT_EL0` with [`VirtualTimer`].
 //!
 //! The comparison is with a 64-bit absolute value (`CVAL`), not with the 32-bit downcounter (`TVAL`), which wraps after 79 s at 54 MHz and
 //! makes every deadline relative to when the write happened to execute.

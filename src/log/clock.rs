@@ -3,23 +3,12 @@
 //! A division in the writer would cost every message what only the shown ones need.
 
 use crate::arch;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 const US_PER_S: u64 = 1_000_000;
 
-/// The counter at the time that is shown as 0.
-static TIME_ZERO: AtomicU64 = AtomicU64::new(0);
-
-/// Lets the times shown begin at `ticks`, usually the counter at entry: the counter itself runs since power-on, through the firmware.
-///
-/// Context: early boot, before a second reader exists.
-pub fn set_time_zero(ticks: u64) {
-    TIME_ZERO.store(ticks, Ordering::Relaxed);
-}
-
-/// Microseconds from time zero to `ticks`, 0 for what was before.
+/// Microseconds at `ticks` of the counter, which runs since power-on, through the firmware.
 pub(super) fn us_of_ticks(ticks: u64) -> u64 {
-    us_at(ticks.saturating_sub(TIME_ZERO.load(Ordering::Relaxed)), arch::counter::frequency_hz())
+    us_at(ticks, arch::counter::frequency_hz())
 }
 
 /// Exact for any count: whole seconds first, so that nothing overflows. A counter that does not say its frequency is taken to run at 1 MHz.

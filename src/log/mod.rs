@@ -42,7 +42,6 @@ mod write;
 pub use level::*;
 
 pub use self::{
-    clock::set_time_zero,
     console::{
         Console, Mode, PanicWriter, drain, flush_in_panic, mode, names as console_names, panic_writer, register as register_console,
         set_mode,

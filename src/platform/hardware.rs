@@ -153,8 +153,9 @@ fn tetra_panic_end(reboot_after_s: u32) -> ! {
     // SAFETY: the window is mapped since before the first thing that could panic with a report; sharing is this type's purpose.
     let led = unsafe { PanicLed::new(window(&rpi4::GPIO)) };
     let deadline = counter::now() + u64::from(reboot_after_s) * counter::frequency_hz();
+    let code = if panic::is_nested() { BlinkCode::NestedPanic } else { BlinkCode::Panic };
     while reboot_after_s == 0 || counter::now() < deadline {
-        led.blink(BlinkCode::Panic, || reboot_after_s == 0 || counter::now() < deadline);
+        led.blink(code, || reboot_after_s == 0 || counter::now() < deadline);
     }
     reboot()
 }

@@ -27,9 +27,6 @@ const fn dark(duration_ms: u32) -> Phase {
 /// | 2 | died before Rust: an exception, or an unusable exception level, in the first instructions |
 /// | 3 | the kernel panicked; the report is on the console |
 /// | 4 | panicked while panicking; the report is cut short |
-/// | 5 | the device tree and the mailbox give no usable memory |
-/// | 6 | a core did not come up and the kernel cannot go on |
-/// | 7 | halted on purpose, power can be removed |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum BlinkCode {
@@ -39,18 +36,11 @@ pub enum BlinkCode {
     Panic = 3,
     /// Panicked while panicking.
     NestedPanic = 4,
-    /// No usable memory.
-    NoMemory = 5,
-    /// A core did not come up.
-    CoreMissing = 6,
-    /// Halted on purpose.
-    Halted = 7,
 }
 
 impl BlinkCode {
     /// Every code.
-    pub const ALL: [BlinkCode; 6] =
-        [BlinkCode::EarlyFault, BlinkCode::Panic, BlinkCode::NestedPanic, BlinkCode::NoMemory, BlinkCode::CoreMissing, BlinkCode::Halted];
+    pub const ALL: [BlinkCode; 3] = [BlinkCode::EarlyFault, BlinkCode::Panic, BlinkCode::NestedPanic];
 
     const LIT: Phase = lit(150);
     const DARK: Phase = dark(250);
