@@ -20,6 +20,8 @@ pub mod attention;
 #[cfg(target_os = "none")]
 pub mod backtrace;
 #[cfg(target_os = "none")]
+mod bug_report;
+#[cfg(target_os = "none")]
 pub mod fault;
 pub mod kallsyms;
 #[cfg(target_os = "none")]

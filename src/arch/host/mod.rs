@@ -90,6 +90,16 @@ pub mod irq {
     pub fn unmask() {
         MASKED.set(false);
     }
+
+    /// Masks; gives the state before.
+    pub fn save() -> u64 {
+        u64::from(MASKED.replace(true))
+    }
+
+    /// Goes back to what `save` gave.
+    pub fn restore(state: u64) {
+        MASKED.set(state != 0);
+    }
 }
 
 /// The system counter, in nanoseconds.

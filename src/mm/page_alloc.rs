@@ -1,0 +1,426 @@
+//! The page allocator: `alloc_pages` and `free_pages`, over per-core lists of small blocks, over the zones' buddies.
+//!
+//! A core keeps lists of blocks of the orders 0 to 3, filled and emptied in batches under a zone's lock. On the fast path a block is popped off or
+//! pushed on a list of this very core with irqs masked by scope: no lock, no other core's cache line. Rejected: a lock for each core's lists,
+//! so that others could empty them: it would cost each call an exclusive pair. Whoever needs the others' pages asks them by an IPI.
+//!
+//! `ENTRY` says which lists serve which request. Where somebody must see each request (fault injection) it names lists that are always empty, so the
+//! fast path needs no test for that.
+//!
+//! # Invariants
+//! 1. A core's lists are touched by that core alone, with irqs masked.
+//! 2. A block on a list is `Cached`, one that is given out `Allocated`, with its order; `free_pages` refuses all else, in every build.
+//!
+//! Neighbours: `zone` (limits, locks), `shrinker` (who gives memory back), `alloc_report` (what a failure prints), `pages` (blocks that free
+//! themselves).
+
+use super::AllocError;
+use super::addr::{LINEAR_BASE, Order, PAGE_SHIFT, PAGE_SIZE, Pfn, PhysAddr, VirtAddr};
+use super::gfp::{GfpFlags, ZONE_MASK};
+use super::kernel_map;
+use super::memblock::Memblock;
+use super::page::{self, NIL, PageDesc, PageKind, PageState};
+use super::zone::{Borders, Limits, Mark, NR_ZONES, Zone, ZoneType};
+use crate::arch;
+use crate::arch::mmu::Table;
+use crate::cpu::irq_guard::with_irqs_masked;
+use crate::per_cpu;
+use crate::upcalls;
+use core::panic::Location;
+use core::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
+
+/// Orders below this one have lists on each core.
+pub const NR_LISTED_ORDERS: usize = 4;
+/// Blocks that are moved at once between a zone and a core's list, for each listed order.
+const BATCH: [usize; NR_LISTED_ORDERS] = [32, 16, 8, 4];
+/// A list longer than this gives a batch back.
+const LIST_MAX: [u32; NR_LISTED_ORDERS] = [96, 48, 24, 12];
+/// Lists for the zones, and one set that is always empty.
+const NR_LISTS: usize = (NR_ZONES + 1) * NR_LISTED_ORDERS;
+/// In `ENTRY`: the lists that are always empty.
+const CLOSED: u8 = (NR_ZONES * NR_LISTED_ORDERS) as u8;
+
+static ZONES: [Zone; NR_ZONES] = [Zone::new(ZoneType::Dma), Zone::new(ZoneType::Dma32), Zone::new(ZoneType::Normal)];
+
+/// First list for each value of a request's zone bits.
+static ENTRY: [AtomicU8; 4] = [const { AtomicU8::new(CLOSED) }; 4];
+
+/// A core's blocks of one order and zone.
+struct PageList {
+    head: AtomicU32,
+    count: AtomicU32,
+}
+
+per_cpu! {
+    static LISTS: [PageList; NR_LISTS] = [const { PageList { head: AtomicU32::new(NIL), count: AtomicU32::new(0) } }; NR_LISTS];
+}
+
+impl PageList {
+    /// Takes the first block. Context: this core, irqs masked.
+    #[inline(always)]
+    fn pop(&self, pages: &[PageDesc]) -> Option<u32> {
+        let head = self.head.load(Relaxed);
+        // NIL is beyond the slice, so this is the test for an empty list too.
+        let page = pages.get(head as usize)?;
+        self.head.store(page.next(), Relaxed);
+        self.count.store(self.count.load(Relaxed) - 1, Relaxed);
+        Some(head)
+    }
+
+    /// Puts a block in front; the list's length. Context: this core, irqs masked.
+    #[inline(always)]
+    fn push(&self, page: &PageDesc, block: u32) -> u32 {
+        page.set_next(self.head.load(Relaxed));
+        self.head.store(block, Relaxed);
+        let count = self.count.load(Relaxed) + 1;
+        self.count.store(count, Relaxed);
+        count
+    }
+}
+
+/// The zones, lowest first.
+pub fn zones() -> &'static [Zone; NR_ZONES] {
+    &ZONES
+}
+
+/// Allocates 2^order contiguous pages from the zones that `gfp` permits. Their content is whatever was there, unless `ZERO` is asked.
+///
+/// Context: any if `gfp` has no `RECLAIM`; else a thread that may sleep, which is checked with feature `debug`.
+/// Locks: the zone's, irqs off; and what shrinkers take.
+///
+/// # Errors
+/// `AllocError` if no permitted zone has such a block to spare, after reclaim where `gfp` permits it.
+#[cfg_attr(feature = "debug", track_caller)]
+#[inline(never)]
+pub fn alloc_pages(gfp: GfpFlags, order: Order) -> Result<Pfn, AllocError> {
+    check_context(gfp);
+    let pages = page::all();
+    let entry = usize::from(ENTRY[(gfp.bits() & ZONE_MASK) as usize].load(Relaxed));
+    if order.value() < NR_LISTED_ORDERS {
+        let popped = with_irqs_masked(|| {
+            let block = LISTS.this().get(entry + order.value())?.pop(pages)?;
+            let page = &pages[block as usize];
+            page.set_state(PageState::new(PageKind::Allocated, order.value(), page.state().zone()));
+            Some(block)
+        });
+        if let Some(block) = popped {
+            let pfn = Pfn::new(block as usize);
+            if gfp.contains(GfpFlags::ZERO) {
+                clear(pfn, order);
+            }
+            return Ok(pfn);
+        }
+    }
+    alloc_slow(gfp, order)
+}
+
+/// Gives a block back.
+///
+/// A block that nobody holds, a page that is not its first, or another order than it was allocated with is reported and left alone, in every build.
+///
+/// Context: any. Locks: the zone's, irqs off.
+///
+/// # Safety
+/// The caller holds the block, its kind is `Allocated` (as `alloc_pages` left it), and nobody uses its memory from here on.
+#[cfg_attr(feature = "debug", track_caller)]
+#[inline(never)]
+pub unsafe fn free_pages(pfn: Pfn, order: Order) {
+    let pages = page::all();
+    let Some(page) = pages.get(pfn.value()) else { return bad_free(pfn, order) };
+    let state = page.state();
+    if !state.is(PageKind::Allocated, order.value()) {
+        return bad_free(pfn, order);
+    }
+    let (block, zone) = (pfn.value() as u32, usize::from(state.zone()));
+    if order.value() >= NR_LISTED_ORDERS {
+        let mut once = Some(block);
+        return ZONES[zone].give_back(pages, order.value(), || once.take());
+    }
+    page.set_state(PageState::new(PageKind::Cached, order.value(), state.zone()));
+    with_irqs_masked(|| {
+        let Some(list) = LISTS.this().get(zone * NR_LISTED_ORDERS + order.value()) else { return };
+        if list.push(page, block) > LIST_MAX[order.value()] {
+            drain(list, &ZONES[zone], order.value(), BATCH[order.value()]);
+        }
+    });
+}
+
+/// Says what is wrong with a free.
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn bad_free(pfn: Pfn, order: Order) {
+    let (asked, place) = (order.value(), Location::caller());
+    let Some(page) = page::desc(pfn) else {
+        return upcalls::bug_report(format_args!("free_pages: page {pfn} is no RAM; nothing was freed"), place);
+    };
+    let state = page.state();
+    let (kind, held) = (state.kind(), state.order());
+    match kind {
+        PageKind::Free | PageKind::Cached => {
+            upcalls::bug_report(format_args!("free_pages: double free of page {pfn}, order {asked}: it is free already"), place)
+        }
+        PageKind::Tail => upcalls::bug_report(
+            format_args!("free_pages: page {pfn} is inside a block, or freed and joined with its buddy: a double free or a wrong address"),
+            place,
+        ),
+        PageKind::Allocated => upcalls::bug_report(
+            format_args!("free_pages: page {pfn} was allocated with order {held}, not {asked}: it stays allocated"),
+            place,
+        ),
+        _ => upcalls::bug_report(format_args!("free_pages: page {pfn} is in use as {kind:?}; nothing was freed"), place),
+    }
+}
+
+/// Reports a request that may sleep where nobody may.
+#[inline(always)]
+#[cfg_attr(feature = "debug", track_caller)]
+fn check_context(gfp: GfpFlags) {
+    if cfg!(feature = "debug") && gfp.may_sleep() && crate::cpu::is_atomic() && crate::cpu::online_mask() != 0 {
+        let count = crate::cpu::preempt_count();
+        let masked = if arch::irq::is_masked() { ", irqs off" } else { "" };
+        upcalls::bug_report(
+            format_args!("a request for memory that may sleep ({gfp:?}) in atomic context: count {count:#x}{masked}"),
+            Location::caller(),
+        );
+    }
+}
+
+/// What the lists of this core could not serve.
+#[cold]
+#[inline(never)]
+fn alloc_slow(gfp: GfpFlags, order: Order) -> Result<Pfn, AllocError> {
+    let mark = if gfp.contains(GfpFlags::HIGH) { Mark::Half } else { Mark::Min };
+    let block = from_zones(gfp, order.value(), Mark::Low).or_else(|| {
+        drain_local();
+        from_zones(gfp, order.value(), mark)
+    });
+    let pfn = Pfn::new(block.ok_or(AllocError)? as usize);
+    if gfp.contains(GfpFlags::ZERO) {
+        clear(pfn, order);
+    }
+    Ok(pfn)
+}
+
+/// A block from the highest zone that can spare one.
+fn from_zones(gfp: GfpFlags, order: usize, mark: Mark) -> Option<u32> {
+    let class = ZoneType::highest_of(gfp);
+    ZONES[..=class as usize].iter().rev().filter(|zone| zone.managed() > 0).find_map(|zone| {
+        let limits = zone.limits();
+        let floor = limits.floor(class, mark);
+        let batch = match BATCH.get(order) {
+            Some(&batch) if zone.nr_free() > limits.floor(class, Mark::High) + (batch << order) => batch,
+            _ => 1,
+        };
+        refill(zone, order, floor, batch)
+    })
+}
+
+/// Takes `batch` blocks off a zone: gives the first and puts the others on this core's list.
+fn refill(zone: &Zone, order: usize, floor: usize, batch: usize) -> Option<u32> {
+    let pages = page::all();
+    let mut first = None;
+    zone.take(pages, order, floor, batch, PageKind::Cached, |block| {
+        let page = &pages[block as usize];
+        if first.is_none() {
+            page.set_state(PageState::new(PageKind::Allocated, order, zone.kind as u8));
+            first = Some(block);
+        } else {
+            // irqs are off under the zone's lock.
+            LISTS.this()[zone.kind as usize * NR_LISTED_ORDERS + order].push(page, block);
+        }
+    });
+    first
+}
+
+/// Gives up to `wanted` blocks of a list back to its zone. Context: this core, irqs masked.
+#[cold]
+#[inline(never)]
+fn drain(list: &PageList, zone: &Zone, order: usize, wanted: usize) {
+    let pages = page::all();
+    let mut left = wanted;
+    zone.give_back(pages, order, || {
+        left = left.checked_sub(1)?;
+        list.pop(pages)
+    });
+}
+
+/// Gives all blocks on this core's lists back to their zones.
+///
+/// Context: any.
+pub fn drain_local() {
+    for (at, list) in LISTS.this().iter().enumerate().take(usize::from(CLOSED)) {
+        let (zone, order) = (&ZONES[at / NR_LISTED_ORDERS], at % NR_LISTED_ORDERS);
+        with_irqs_masked(|| {
+            if list.count.load(Relaxed) > 0 {
+                drain(list, zone, order, usize::MAX);
+            }
+        });
+    }
+}
+
+/// Fills a block with zeros.
+fn clear(pfn: Pfn, order: Order) {
+    for at in 0..order.nr_pages() {
+        let page = page_address(pfn).wrapping_byte_add(at << PAGE_SHIFT);
+        // SAFETY: the caller has just been given the block; RAM is mapped cacheable in the linear map.
+        unsafe { arch::page::clear_page(page) };
+    }
+}
+
+/// Where the linear map shows a page.
+///
+/// Context: any.
+#[must_use]
+#[inline(always)]
+pub fn page_address(pfn: Pfn) -> *mut u8 {
+    core::ptr::with_exposed_provenance_mut(LINEAR_BASE + (pfn.value() << PAGE_SHIFT))
+}
+
+/// Allocates one page. As [`alloc_pages`] with order 0.
+///
+/// # Errors
+/// As `alloc_pages`.
+#[inline]
+#[cfg_attr(feature = "debug", track_caller)]
+pub fn alloc_page(gfp: GfpFlags) -> Result<Pfn, AllocError> {
+    alloc_pages(gfp, Order::ZERO)
+}
+
+/// Allocates a block and gives its address in the linear map. As [`alloc_pages`].
+///
+/// # Errors
+/// As `alloc_pages`.
+#[inline]
+#[cfg_attr(feature = "debug", track_caller)]
+pub fn get_free_pages(gfp: GfpFlags, order: Order) -> Result<*mut u8, AllocError> {
+    alloc_pages(gfp, order).map(page_address)
+}
+
+/// Allocates one page of zeros and gives its address in the linear map.
+///
+/// # Errors
+/// As `alloc_pages`.
+#[inline]
+#[cfg_attr(feature = "debug", track_caller)]
+pub fn get_zeroed_page(gfp: GfpFlags) -> Result<*mut u8, AllocError> {
+    get_free_pages(gfp | GfpFlags::ZERO, Order::ZERO)
+}
+
+/// Gives back what `get_free_pages` or `get_zeroed_page` gave.
+///
+/// Context: any.
+///
+/// # Safety
+/// As for [`free_pages`].
+#[cfg_attr(feature = "debug", track_caller)]
+pub unsafe fn free_pages_at(address: *mut u8, order: Order) {
+    let phys = VirtAddr::from_ptr(address).linear_to_phys().filter(|phys| phys.is_aligned(PAGE_SIZE as u64));
+    match phys {
+        // SAFETY: by the contract of this function.
+        Some(phys) => unsafe { free_pages(phys.pfn(), order) },
+        None => upcalls::bug_report(format_args!("free_pages: {address:p} is not the address of a page"), Location::caller()),
+    }
+}
+
+/// Allocates `size` bytes rounded up to whole pages, and not to a power of two: what is beyond goes back at once.
+///
+/// Context: as [`alloc_pages`].
+///
+/// # Errors
+/// As `alloc_pages`, and for sizes beyond the largest block.
+#[cfg_attr(feature = "debug", track_caller)]
+pub fn alloc_pages_exact(gfp: GfpFlags, size: usize) -> Result<*mut u8, AllocError> {
+    let order = Order::for_bytes(size).ok_or(AllocError)?;
+    let pfn = alloc_pages(gfp, order)?;
+    split_to_pages(pfn, order);
+    for extra in size.div_ceil(PAGE_SIZE).max(1)..order.nr_pages() {
+        // SAFETY: the page has just been made a block of its own, and nobody has seen its address.
+        unsafe { free_pages(Pfn::new(pfn.value() + extra), Order::ZERO) };
+    }
+    Ok(page_address(pfn))
+}
+
+/// Gives back what `alloc_pages_exact` gave for the same size.
+///
+/// Context: any.
+///
+/// # Safety
+/// As for [`free_pages`].
+#[cfg_attr(feature = "debug", track_caller)]
+pub unsafe fn free_pages_exact(address: *mut u8, size: usize) {
+    for at in 0..size.div_ceil(PAGE_SIZE).max(1) {
+        // SAFETY: by the contract of this function; each page is a block of its own.
+        unsafe { free_pages_at(address.wrapping_byte_add(at << PAGE_SHIFT), Order::ZERO) };
+    }
+}
+
+/// Makes each page of a block that the caller holds a block of its own.
+pub(super) fn split_to_pages(pfn: Pfn, order: Order) {
+    let pages = &page::all()[pfn.value()..pfn.value() + order.nr_pages()];
+    let zone = pages[0].state().zone();
+    for page in pages {
+        page.set_state(PageState::new(PageKind::Allocated, 0, zone));
+    }
+}
+
+/// Takes over all free memory of the boot map.
+///
+/// Context: boot, core 0, before other cores run. Afterwards nothing may be allocated from `map`: it is a record.
+///
+/// # Errors
+/// `AllocError` if there is no room for the descriptors.
+///
+/// # Safety
+/// Once. The free memory of `map` is nobody's, and all of it is in the linear map.
+pub unsafe fn init(map: &mut Memblock, borders: Borders) -> Result<(), AllocError> {
+    let nr_pages = map.end_of_memory().pfn().value();
+    let bytes = (nr_pages * size_of::<PageDesc>()).next_multiple_of(PAGE_SIZE);
+    let array = map.alloc(bytes as u64, PAGE_SIZE as u64, "page descriptors").map_err(|_| AllocError)?;
+    let array = page_address(array.start().pfn());
+    for at in (0..bytes).step_by(PAGE_SIZE) {
+        // SAFETY: the array has just been reserved and lies in the linear map.
+        unsafe { arch::page::clear_page(array.wrapping_byte_add(at)) };
+    }
+    // SAFETY: zeroed and reserved above, once, by this function's contract.
+    unsafe { page::install(array.cast(), nr_pages) };
+
+    for range in map.free_ranges().map(|range| range.pages_inside()) {
+        add_range(range.start(), range.end(), borders);
+    }
+    let limits = Limits::of(core::array::from_fn(|zone| ZONES[zone].managed()));
+    for (zone, limits) in ZONES.iter().zip(&limits) {
+        zone.set_limits(limits);
+    }
+    open();
+    // SAFETY: `table_page` gives a fresh zeroed page of the linear map at each call.
+    unsafe { kernel_map::set_table_source(table_page) };
+    Ok(())
+}
+
+/// A page for a translation table. Context: any; the table lock is held, so nothing may sleep.
+fn table_page() -> Option<&'static Table> {
+    let pfn = alloc_page(GfpFlags::ATOMIC | GfpFlags::ZERO).ok()?;
+    page::desc(pfn)?.set_kind(PageKind::Table);
+    // SAFETY: the page has just been given out, is zeroed, which is a table that maps nothing, and is never freed.
+    Some(unsafe { &*page_address(pfn).cast() })
+}
+
+fn add_range(start: PhysAddr, end: PhysAddr, borders: Borders) {
+    for zone in &ZONES {
+        let (from, to) = borders.span(zone.kind);
+        let (from, to) = (from.max(start.pfn().value()), to.min(end.pfn().value()));
+        if from < to {
+            zone.add_range(page::all(), from, to);
+        }
+    }
+}
+
+/// Lets requests be served from the lists again: each from those of the highest zone with memory that it permits.
+fn open() {
+    for (bits, entry) in ENTRY.iter().enumerate() {
+        let class = ZoneType::highest_of(GfpFlags::from_bits_retain(bits as u32));
+        let zone = ZONES[..=class as usize].iter().rposition(|zone| zone.managed() > 0);
+        entry.store(zone.map_or(CLOSED, |zone| (zone * NR_LISTED_ORDERS) as u8), Relaxed);
+    }
+}
