@@ -16,7 +16,8 @@ pub use aarch64::{
 mod host;
 #[cfg(not(target_os = "none"))]
 pub use host::{
-    barrier, cache, count, counter, cpu_id, current, gate, irq, layout, mmio, relax, set_cpu, set_current, sev, spin, unaligned, wfe, wfi,
+    barrier, cache, count, counter, cpu_id, current, gate, irq, layout, mmio, page, relax, set_cpu, set_current, sev, spin, unaligned, wfe,
+    wfi,
 };
 
 pub mod atomic;

@@ -23,6 +23,7 @@ pub mod backtrace;
 mod bug_report;
 #[cfg(target_os = "none")]
 pub mod fault;
+pub mod fault_attr;
 pub mod kallsyms;
 #[cfg(target_os = "none")]
 mod lock_report;

@@ -104,10 +104,12 @@ pub fn protect_image(info: &BootInfo) -> Result<(), MapError> {
 /// Context: boot, core 0, the linear map stands.
 pub fn start_page_allocator(borders: Option<Borders>) {
     // SAFETY: once, at boot; what the map calls free nobody uses, and `map_linear` has mapped it.
-    let result = unsafe { page_alloc::init(&mut MEMBLOCK.lock(), borders.unwrap_or(Borders::BCM2711)) };
+    let result = unsafe { page_alloc::boot::init(&mut MEMBLOCK.lock(), borders.unwrap_or(Borders::BCM2711)) };
     if result.is_err() {
         pr_crit!("memory: no room for the page descriptors: there are no pages to allocate");
+        return;
     }
+    kernel_map::use_page_allocator();
     for zone in page_alloc::zones() {
         if zone.managed() > 0 || zone.kind == ZoneType::Normal {
             pr_info!("memory: zone {}: {} MiB managed, min {} pages", zone.kind.name(), zone.managed() >> 8, zone.limits().min);

@@ -14,6 +14,9 @@
 //!
 //! Neighbours: `page` (descriptors), `zone` (the lock around this). Source: K. C. Knowlton, "A fast storage allocator", CACM 8 (1965).
 
+#[cfg(test)]
+mod model_test;
+
 use super::page::{NIL, PageDesc, PageKind, PageState};
 
 /// The free blocks of one zone, of `ORDERS` sizes.

@@ -11,18 +11,20 @@
 //! 1. A core's lists are touched by that core alone, with irqs masked.
 //! 2. A block on a list is `Cached`, one that is given out `Allocated`, with its order; `free_pages` refuses all else, in every build.
 //!
-//! Neighbours: `zone` (limits, locks), `shrinker` (who gives memory back), `alloc_report` (what a failure prints), `pages` (blocks that free
-//! themselves).
+//! Neighbours: `slow` (zones, reclaim), `boot` (where the pages come from), `report` (what a failure prints), `pages` (blocks that free themselves).
+
+pub mod boot;
+#[cfg(all(test, not(loom)))]
+mod model_test;
+mod report;
+pub mod slow;
 
 use super::AllocError;
-use super::addr::{LINEAR_BASE, Order, PAGE_SHIFT, PAGE_SIZE, Pfn, PhysAddr, VirtAddr};
+use super::addr::{LINEAR_BASE, Order, PAGE_SHIFT, PAGE_SIZE, Pfn, VirtAddr};
 use super::gfp::{GfpFlags, ZONE_MASK};
-use super::kernel_map;
-use super::memblock::Memblock;
 use super::page::{self, NIL, PageDesc, PageKind, PageState};
-use super::zone::{Borders, Limits, Mark, NR_ZONES, Zone, ZoneType};
+use super::zone::{NR_ZONES, Zone, ZoneType};
 use crate::arch;
-use crate::arch::mmu::Table;
 use crate::cpu::irq_guard::with_irqs_masked;
 use crate::per_cpu;
 use crate::upcalls;
@@ -111,7 +113,7 @@ pub fn alloc_pages(gfp: GfpFlags, order: Order) -> Result<Pfn, AllocError> {
             return Ok(pfn);
         }
     }
-    alloc_slow(gfp, order)
+    slow::alloc(gfp, order)
 }
 
 /// Gives a block back.
@@ -140,9 +142,33 @@ pub unsafe fn free_pages(pfn: Pfn, order: Order) {
     with_irqs_masked(|| {
         let Some(list) = LISTS.this().get(zone * NR_LISTED_ORDERS + order.value()) else { return };
         if list.push(page, block) > LIST_MAX[order.value()] {
-            drain(list, &ZONES[zone], order.value(), BATCH[order.value()]);
+            slow::drain(list, &ZONES[zone], order.value(), BATCH[order.value()]);
         }
     });
+}
+
+/// Blocks that all cores keep on their lists for a zone, in pages. Context: any; a hint.
+pub fn nr_listed(zone: ZoneType) -> usize {
+    let first = zone as usize * NR_LISTED_ORDERS;
+    let pages_of =
+        |lists: &[PageList]| lists.iter().enumerate().map(|(order, list)| (list.count.load(Relaxed) as usize) << order).sum::<usize>();
+    LISTS.iter().map(|lists| pages_of(&lists[first..first + NR_LISTED_ORDERS])).sum()
+}
+
+/// Blocks on the lists of core `cpu`, by order, and how many a list may have. Context: any; a hint.
+pub fn list_lengths(cpu: usize, zone: ZoneType) -> [(u32, u32); NR_LISTED_ORDERS] {
+    let first = zone as usize * NR_LISTED_ORDERS;
+    core::array::from_fn(|order| (LISTS.on(cpu)[first + order].count.load(Relaxed), LIST_MAX[order]))
+}
+
+/// Gives all blocks on all cores' lists back to their zones, as far as the others can be asked: not where irqs are off.
+///
+/// Context: any; a thread that may sleep for the other cores' lists.
+pub fn drain_all() {
+    slow::drain_local();
+    if !crate::cpu::is_atomic() {
+        upcalls::call_on_other_cores(slow::drain_local);
+    }
 }
 
 /// Says what is wrong with a free.
@@ -183,79 +209,6 @@ fn check_context(gfp: GfpFlags) {
             format_args!("a request for memory that may sleep ({gfp:?}) in atomic context: count {count:#x}{masked}"),
             Location::caller(),
         );
-    }
-}
-
-/// What the lists of this core could not serve.
-#[cold]
-#[inline(never)]
-fn alloc_slow(gfp: GfpFlags, order: Order) -> Result<Pfn, AllocError> {
-    let mark = if gfp.contains(GfpFlags::HIGH) { Mark::Half } else { Mark::Min };
-    let block = from_zones(gfp, order.value(), Mark::Low).or_else(|| {
-        drain_local();
-        from_zones(gfp, order.value(), mark)
-    });
-    let pfn = Pfn::new(block.ok_or(AllocError)? as usize);
-    if gfp.contains(GfpFlags::ZERO) {
-        clear(pfn, order);
-    }
-    Ok(pfn)
-}
-
-/// A block from the highest zone that can spare one.
-fn from_zones(gfp: GfpFlags, order: usize, mark: Mark) -> Option<u32> {
-    let class = ZoneType::highest_of(gfp);
-    ZONES[..=class as usize].iter().rev().filter(|zone| zone.managed() > 0).find_map(|zone| {
-        let limits = zone.limits();
-        let floor = limits.floor(class, mark);
-        let batch = match BATCH.get(order) {
-            Some(&batch) if zone.nr_free() > limits.floor(class, Mark::High) + (batch << order) => batch,
-            _ => 1,
-        };
-        refill(zone, order, floor, batch)
-    })
-}
-
-/// Takes `batch` blocks off a zone: gives the first and puts the others on this core's list.
-fn refill(zone: &Zone, order: usize, floor: usize, batch: usize) -> Option<u32> {
-    let pages = page::all();
-    let mut first = None;
-    zone.take(pages, order, floor, batch, PageKind::Cached, |block| {
-        let page = &pages[block as usize];
-        if first.is_none() {
-            page.set_state(PageState::new(PageKind::Allocated, order, zone.kind as u8));
-            first = Some(block);
-        } else {
-            // irqs are off under the zone's lock.
-            LISTS.this()[zone.kind as usize * NR_LISTED_ORDERS + order].push(page, block);
-        }
-    });
-    first
-}
-
-/// Gives up to `wanted` blocks of a list back to its zone. Context: this core, irqs masked.
-#[cold]
-#[inline(never)]
-fn drain(list: &PageList, zone: &Zone, order: usize, wanted: usize) {
-    let pages = page::all();
-    let mut left = wanted;
-    zone.give_back(pages, order, || {
-        left = left.checked_sub(1)?;
-        list.pop(pages)
-    });
-}
-
-/// Gives all blocks on this core's lists back to their zones.
-///
-/// Context: any.
-pub fn drain_local() {
-    for (at, list) in LISTS.this().iter().enumerate().take(usize::from(CLOSED)) {
-        let (zone, order) = (&ZONES[at / NR_LISTED_ORDERS], at % NR_LISTED_ORDERS);
-        with_irqs_masked(|| {
-            if list.count.load(Relaxed) > 0 {
-                drain(list, zone, order, usize::MAX);
-            }
-        });
     }
 }
 
@@ -361,66 +314,5 @@ pub(super) fn split_to_pages(pfn: Pfn, order: Order) {
     let zone = pages[0].state().zone();
     for page in pages {
         page.set_state(PageState::new(PageKind::Allocated, 0, zone));
-    }
-}
-
-/// Takes over all free memory of the boot map.
-///
-/// Context: boot, core 0, before other cores run. Afterwards nothing may be allocated from `map`: it is a record.
-///
-/// # Errors
-/// `AllocError` if there is no room for the descriptors.
-///
-/// # Safety
-/// Once. The free memory of `map` is nobody's, and all of it is in the linear map.
-pub unsafe fn init(map: &mut Memblock, borders: Borders) -> Result<(), AllocError> {
-    let nr_pages = map.end_of_memory().pfn().value();
-    let bytes = (nr_pages * size_of::<PageDesc>()).next_multiple_of(PAGE_SIZE);
-    let array = map.alloc(bytes as u64, PAGE_SIZE as u64, "page descriptors").map_err(|_| AllocError)?;
-    let array = page_address(array.start().pfn());
-    for at in (0..bytes).step_by(PAGE_SIZE) {
-        // SAFETY: the array has just been reserved and lies in the linear map.
-        unsafe { arch::page::clear_page(array.wrapping_byte_add(at)) };
-    }
-    // SAFETY: zeroed and reserved above, once, by this function's contract.
-    unsafe { page::install(array.cast(), nr_pages) };
-
-    for range in map.free_ranges().map(|range| range.pages_inside()) {
-        add_range(range.start(), range.end(), borders);
-    }
-    let limits = Limits::of(core::array::from_fn(|zone| ZONES[zone].managed()));
-    for (zone, limits) in ZONES.iter().zip(&limits) {
-        zone.set_limits(limits);
-    }
-    open();
-    // SAFETY: `table_page` gives a fresh zeroed page of the linear map at each call.
-    unsafe { kernel_map::set_table_source(table_page) };
-    Ok(())
-}
-
-/// A page for a translation table. Context: any; the table lock is held, so nothing may sleep.
-fn table_page() -> Option<&'static Table> {
-    let pfn = alloc_page(GfpFlags::ATOMIC | GfpFlags::ZERO).ok()?;
-    page::desc(pfn)?.set_kind(PageKind::Table);
-    // SAFETY: the page has just been given out, is zeroed, which is a table that maps nothing, and is never freed.
-    Some(unsafe { &*page_address(pfn).cast() })
-}
-
-fn add_range(start: PhysAddr, end: PhysAddr, borders: Borders) {
-    for zone in &ZONES {
-        let (from, to) = borders.span(zone.kind);
-        let (from, to) = (from.max(start.pfn().value()), to.min(end.pfn().value()));
-        if from < to {
-            zone.add_range(page::all(), from, to);
-        }
-    }
-}
-
-/// Lets requests be served from the lists again: each from those of the highest zone with memory that it permits.
-fn open() {
-    for (bits, entry) in ENTRY.iter().enumerate() {
-        let class = ZoneType::highest_of(GfpFlags::from_bits_retain(bits as u32));
-        let zone = ZONES[..=class as usize].iter().rposition(|zone| zone.managed() > 0);
-        entry.store(zone.map_or(CLOSED, |zone| (zone * NR_LISTED_ORDERS) as u8), Relaxed);
     }
 }

@@ -15,6 +15,9 @@
 //!
 //! Neighbours: `buddy` keeps each zone's free blocks.
 
+#[cfg(test)]
+mod model_test;
+
 use super::addr::{Order, PAGE_SHIFT};
 use super::buddy::Buddy;
 use super::gfp::{GfpFlags, ZONE_MASK};
@@ -203,6 +206,11 @@ impl Zone {
     /// The zone's limits. Context: any.
     pub fn limits(&self) -> Limits {
         Limits { min: self.min.load(Relaxed), protection: core::array::from_fn(|class| self.protection[class].load(Relaxed)) }
+    }
+
+    /// Free blocks of each order. Context: any; takes the zone's lock.
+    pub fn block_counts(&self) -> [u32; Order::COUNT] {
+        *self.free.lock().counts()
     }
 
     /// Sets the limits. Context: boot.

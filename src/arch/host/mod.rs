@@ -127,3 +127,15 @@ pub mod cache {
     /// Drops lines.
     pub fn invalidate_to_poc(_addr: usize, _len: usize) {}
 }
+
+/// Whole pages.
+pub mod page {
+    /// Fills a page with zeros.
+    ///
+    /// # Safety
+    /// `page` is a page that the caller may write.
+    pub unsafe fn clear_page(page: *mut u8) {
+        // SAFETY: by the contract.
+        unsafe { page.write_bytes(0, 4096) };
+    }
+}
