@@ -47,6 +47,7 @@ fn tetra_boot_primary(info: BootInfo) -> ! {
     memory::build_map(&info, params::memory_limit());
     memory::map_linear(&info);
     memory::protect_image(&info).expect("start.S maps the image by pages");
+    memory::start_page_allocator(params::zone_borders());
 
     start_interrupts();
     console::go_interrupt_driven();

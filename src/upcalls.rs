@@ -62,7 +62,9 @@ upcalls! {
     fn lock_trace = tetra_lock_trace(trace: &[core::sync::atomic::AtomicUsize]);
     /// sync -> debug::lock_report: a lock's misuse or long wait: what, where it was taken, and the core to ask where it is now.
     fn lock_report = tetra_lock_report(what: core::fmt::Arguments<'_>, taken_at: &[core::sync::atomic::AtomicUsize], ask: Option<usize>);
-    /// any -> debug::report: misuse of an API that was survived: one WARN-like block with a backtrace.
+    /// mm -> irq::ipi: runs `f` on every other core, in hardirq, and waits for it. The caller's irqs are on.
+    fn call_on_other_cores = tetra_call_on_other_cores(f: fn());
+    /// any -> debug::bug_report: misuse of an API that was survived: one WARN-like block with a backtrace.
     fn bug_report = tetra_bug_report(what: core::fmt::Arguments<'_>, place: &'static core::panic::Location<'static>);
 }
 
@@ -80,6 +82,8 @@ mod host {
     }
     /// Host: no deferred work.
     pub fn count_zero_work() {}
+    /// Host: each test thread looks after its own core.
+    pub fn call_on_other_cores(_f: fn()) {}
     /// Host: misuse fails the test that did it.
     pub fn bug_report(what: core::fmt::Arguments<'_>, place: &'static core::panic::Location<'static>) {
         panic!("{what} at {place}");

@@ -41,6 +41,19 @@ impl Drop for IrqGuard {
     }
 }
 
+/// Runs `f` with interrupts masked and puts the mask back as it was: 3 instructions, where scope forces the order.
+///
+/// For the hottest paths of mm. No [`IrqGuard`] or lock guard that `f` makes may outlive it: it would count itself as an inner entry.
+///
+/// Context: any.
+#[inline(always)]
+pub(crate) fn with_irqs_masked<R>(f: impl FnOnce() -> R) -> R {
+    let state = irq::save();
+    let result = f();
+    irq::restore(state);
+    result
+}
+
 /// Enters an irq-off section: for guards of locks. Every `enter` owes one `leave` on the same core.
 #[inline(always)]
 pub fn enter() {

@@ -20,7 +20,10 @@ pub mod attention;
 #[cfg(target_os = "none")]
 pub mod backtrace;
 #[cfg(target_os = "none")]
+mod bug_report;
+#[cfg(target_os = "none")]
 pub mod fault;
+pub mod fault_attr;
 pub mod kallsyms;
 #[cfg(target_os = "none")]
 mod lock_report;

@@ -5,4 +5,5 @@ mod hardware;
 #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
 mod locks;
 mod log;
+mod memory;
 mod symbols;

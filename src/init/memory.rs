@@ -7,7 +7,9 @@ use crate::arch::{self, layout};
 use crate::mm::addr::{LINEAR_BASE, PAGE_SIZE, PhysAddr};
 use crate::mm::kernel_map;
 use crate::mm::memblock::{Memblock, RegionFlags};
+use crate::mm::page_alloc;
 use crate::mm::phys_range::PhysRange;
+use crate::mm::zone::{Borders, ZoneType};
 use crate::platform::memory_map::{self, MapReport, MemorySources};
 use crate::platform::rpi4;
 use crate::sync::SpinLock;
@@ -95,4 +97,22 @@ pub fn protect_image(info: &BootInfo) -> Result<(), MapError> {
         let table_len = info.symtab_len.next_multiple_of(PAGE_SIZE);
         mapper.protect(layout::image_end(), table_len, Attributes::ReadOnly)
     })
+}
+
+/// Hands all free memory to the page allocator; the map is a record from here on. `borders` is `zones=`.
+///
+/// Context: boot, core 0, the linear map stands.
+pub fn start_page_allocator(borders: Option<Borders>) {
+    // SAFETY: once, at boot; what the map calls free nobody uses, and `map_linear` has mapped it.
+    let result = unsafe { page_alloc::boot::init(&mut MEMBLOCK.lock(), borders.unwrap_or(Borders::BCM2711)) };
+    if result.is_err() {
+        pr_crit!("memory: no room for the page descriptors: there are no pages to allocate");
+        return;
+    }
+    kernel_map::use_page_allocator();
+    for zone in page_alloc::zones() {
+        if zone.managed() > 0 || zone.kind == ZoneType::Normal {
+            pr_info!("memory: zone {}: {} MiB managed, min {} pages", zone.kind.name(), zone.managed() >> 8, zone.limits().min);
+        }
+    }
 }

@@ -4,7 +4,8 @@ use super::firmware;
 use crate::arch::NR_CPUS;
 use crate::debug::panic;
 use crate::log;
-use crate::util::cmdline::{CommandLine, PARAMS, Param, ValueError};
+use crate::mm::zone::Borders;
+use crate::util::cmdline::{self, CommandLine, PARAMS, Param, ValueError};
 
 macro_rules! params {
     ($($name:ident: $key:literal = $value:literal, $help:literal;)*) => {$(
@@ -20,6 +21,7 @@ params! {
     IGNORE_LOGLEVEL: "ignore_loglevel" = "", "the console shows everything, whatever is set later";
     MAXCPUS: "maxcpus" = "1..4", "how many cores are brought up";
     MEM: "mem" = "SIZE", "use no memory above this size, such as 512M";
+    ZONES: "zones" = "SIZE,SIZE", "end the zones DMA and DMA32 at these addresses instead of 1G,4G";
     PANIC: "panic" = "SECONDS", "reboot this long after a panic; 0 halts";
     KTAP: "ktap" = "list|run:CASES", "a test suite's image: list its cases, or run these";
     RUN: "run" = "\"COMMANDS\"", "run these shell commands, then power off with their status";
@@ -54,6 +56,17 @@ pub fn apply_early() {
 /// `mem=`.
 pub fn memory_limit() -> Option<u64> {
     number("mem")
+}
+
+/// `zones=`: where DMA and DMA32 end.
+pub fn zone_borders() -> Option<Borders> {
+    let text = argument().string("zones")?;
+    let size = |text: &str| cmdline::parse_number(text).ok();
+    let borders = text.split_once(',').and_then(|(dma, dma32)| Borders::new(size(dma)?, size(dma32)?));
+    if borders.is_none() {
+        pr_warn!("zones={}: not two ascending multiples of 4M, at most 1G and 4G, such as 256M,512M; ignored", text);
+    }
+    borders
 }
 
 /// `maxcpus=`, all cores if it is not given.

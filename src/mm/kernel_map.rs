@@ -6,6 +6,9 @@
 //! Neighbours: `arch::mmu` knows the format; `vmalloc`, stacks and device windows decide what lies where.
 
 use crate::arch::mmu::{Mapper, Table};
+use crate::mm::gfp::GfpFlags;
+use crate::mm::page::{self, PageKind};
+use crate::mm::page_alloc;
 use crate::sync::SpinLock;
 
 /// Device window, temporary window, linear map of 8 GiB (8 of level 2, 4 of level 3 around the kernel), and spares for odd borders.
@@ -48,6 +51,20 @@ pub fn with_mapper<R>(f: impl FnOnce(&mut Mapper<'_>) -> R) -> R {
 /// The source gives each page once, zeroed, below `kernel_end` or in the linear map, and nothing else uses it.
 pub unsafe fn set_table_source(source: TableSource) {
     TABLES.lock_irqsave().source = Some(source);
+}
+
+/// Takes pages for tables from the page allocator from here on. Context: boot, when it stands.
+pub fn use_page_allocator() {
+    // SAFETY: `table_page` gives a fresh zeroed page of the linear map at each call.
+    unsafe { set_table_source(table_page) };
+}
+
+/// A page for a table. Context: any; the lock of the tables is held, so nothing may sleep.
+fn table_page() -> Option<&'static Table> {
+    let pfn = page_alloc::alloc_page(GfpFlags::ATOMIC | GfpFlags::ZERO).ok()?;
+    page::desc(pfn)?.set_kind(PageKind::Table);
+    // SAFETY: the page has just been given out, is zeroed, which is a table that maps nothing, and is never freed.
+    Some(unsafe { &*page_alloc::page_address(pfn).cast() })
 }
 
 /// Tables of the pool that are in use, and how many there are.

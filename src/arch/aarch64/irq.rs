@@ -41,3 +41,18 @@ pub fn unmask_serror() {
     // SAFETY: the vector for SError reports and ends; nothing relies on it staying masked.
     unsafe { asm!("msr daifclr, #4", options(nostack, preserves_flags)) };
 }
+
+/// Masks interrupts and gives the mask bits as they were, for `restore`.
+#[inline(always)]
+pub fn save() -> u64 {
+    let daif = daif();
+    mask();
+    daif
+}
+
+/// Sets the mask bits as `save` found them.
+#[inline(always)]
+pub fn restore(daif: u64) {
+    // SAFETY: as for `unmask`: sections nest by scope, so what was unmasked then may be unmasked now.
+    unsafe { asm!("msr daif, {}", in(reg) daif, options(nostack, preserves_flags)) };
+}

@@ -137,6 +137,55 @@ impl<'a> Mapper<'a> {
         Ok(())
     }
 
+    /// Maps `len` bytes from `virt` to `phys` by pages alone: for a region whose parts come and go, where a block would stand in the way of the
+    /// table that a smaller neighbour needs.
+    ///
+    /// # Errors
+    /// `MapError`; what was mapped before the error stays mapped.
+    pub fn map_pages(&mut self, virt: usize, phys: u64, len: usize, attributes: Attributes) -> Result<(), MapError> {
+        if (virt | phys as usize | len) & (PAGE_SIZE - 1) != 0 {
+            return Err(MapError::Unaligned);
+        }
+        let bits = attributes.bits() | TABLE_OR_PAGE;
+        let mut done = 0;
+        while done < len {
+            let table = self.table(virt + done, 3)?;
+            for entry in &table.0[index(virt + done, 3)..] {
+                if done == len {
+                    break;
+                }
+                if entry.load(Ordering::Relaxed) & VALID != 0 {
+                    return Err(MapError::Occupied(virt + done));
+                }
+                entry.store((phys + done as u64) | bits, Ordering::Relaxed);
+                done += PAGE_SIZE;
+            }
+        }
+        // As in `map`.
+        barrier::dsb_ishst();
+        barrier::isb();
+        Ok(())
+    }
+
+    /// Takes the pages of a range away where there are any, and leaves the TLBs alone: an old translation may be used until [`flush_all`], so the
+    /// addresses must not be mapped again before.
+    pub fn clear_pages(&mut self, virt: usize, len: usize) {
+        let mut done = 0;
+        while done < len {
+            let at = virt + done;
+            let table = walk(self.root, at, self.to_virtual).filter(|leaf| leaf.level == 3).map(|leaf| leaf.table);
+            let rest = ENTRIES - index(at, 3);
+            if let Some(table) = table {
+                table.0[index(at, 3)..].iter().take((len - done) / PAGE_SIZE).for_each(|entry| entry.store(0, Ordering::Relaxed));
+                done += rest * PAGE_SIZE;
+            } else {
+                done += PAGE_SIZE;
+            }
+        }
+        // Whoever flushes, on whatever core, flushes after these stores are complete.
+        barrier::dsb_ishst();
+    }
+
     /// Changes what the pages of a range permit. Only permissions may differ, not the memory type.
     ///
     /// # Errors
@@ -170,6 +219,11 @@ impl<'a> Mapper<'a> {
 
     /// The entry for `virt` at `level` (2 or 3), with the tables above it made where they are missing.
     fn entry(&mut self, virt: usize, level: usize) -> Result<&'static AtomicU64, MapError> {
+        Ok(&self.table(virt, level)?.0[index(virt, level)])
+    }
+
+    /// The table for `virt` at `level`, likewise.
+    fn table(&mut self, virt: usize, level: usize) -> Result<&'static Table, MapError> {
         let mut table = self.root;
         for above in 1..level {
             let entry = &table.0[index(virt, above)];
@@ -185,11 +239,12 @@ impl<'a> Mapper<'a> {
             // SAFETY: a valid entry above the last level names a table, which lives for ever.
             table = unsafe { &*((self.to_virtual)(value & ADDRESS) as *const Table) };
         }
-        Ok(&table.0[index(virt, level)])
+        Ok(table)
     }
 }
 
 struct Leaf {
+    table: &'static Table,
     entry: &'static AtomicU64,
     level: usize,
 }
@@ -204,7 +259,7 @@ fn walk(root: &'static Table, virt: usize, to_virtual: fn(u64) -> usize) -> Opti
             return None;
         }
         if level == 3 || value & TABLE_OR_PAGE == 0 {
-            return Some(Leaf { entry, level });
+            return Some(Leaf { table, entry, level });
         }
         // SAFETY: a valid entry above the last level that is no block names a table, which lives for ever.
         table = unsafe { &*(to_virtual(value & ADDRESS) as *const Table) };
@@ -246,6 +301,40 @@ fn flush_page(virt: usize) {
     let operand = (virt >> 12) & ((1 << 44) - 1);
     // SAFETY: dropping a translation costs time only. All ASIDs, inner shareable: every core (Arm ARM C5.5.75).
     unsafe { asm!("tlbi vaae1is, {}", in(reg) operand, options(nostack, preserves_flags)) };
+}
+
+/// Drops every translation of the kernel, on every core: one broadcast, however many entries were cleared before.
+///
+/// DSB ISHST: the cleared entries are seen by all walkers. DSB ISH: all cores are done. ISB: this one fetches anew (Arm ARM D8.16.2).
+///
+/// Context: any.
+pub fn flush_all() {
+    barrier::dsb_ishst();
+    // SAFETY: dropping translations costs time only.
+    unsafe { asm!("tlbi vmalle1is", options(nostack, preserves_flags)) };
+    barrier::dsb_ish();
+    barrier::isb();
+}
+
+/// What is mapped at `virt`, and how many bytes its entry, or the missing one, stands for: to walk over large ranges.
+///
+/// Context: any.
+pub fn look_up(virt: usize) -> (usize, Option<Attributes>) {
+    // SAFETY: as in `translate`.
+    let mut table = unsafe { &*(table_address(ttbr1() & ADDRESS) as *const Table) };
+    for level in 1..=3 {
+        let size = 1 << (12 + 9 * (3 - level));
+        let value = table.0[index(virt, level)].load(Ordering::Relaxed);
+        if value & VALID == 0 {
+            return (size, None);
+        }
+        if level == 3 || value & TABLE_OR_PAGE == 0 {
+            return (size, Some(Attributes::from_bits(value)));
+        }
+        // SAFETY: as in `walk`.
+        table = unsafe { &*(table_address(value & ADDRESS) as *const Table) };
+    }
+    unreachable!("level 3 has returned")
 }
 
 /// What lies at a virtual address, read from the tables.

@@ -16,6 +16,7 @@ pub mod irq;
 pub mod layout;
 pub mod mmio;
 pub mod mmu;
+pub mod page;
 
 pub mod pmu;
 pub mod probe;

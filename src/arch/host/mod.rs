@@ -90,6 +90,16 @@ pub mod irq {
     pub fn unmask() {
         MASKED.set(false);
     }
+
+    /// Masks; gives the state before.
+    pub fn save() -> u64 {
+        u64::from(MASKED.replace(true))
+    }
+
+    /// Goes back to what `save` gave.
+    pub fn restore(state: u64) {
+        MASKED.set(state != 0);
+    }
 }
 
 /// The system counter, in nanoseconds.
@@ -116,4 +126,16 @@ pub mod cache {
 
     /// Drops lines.
     pub fn invalidate_to_poc(_addr: usize, _len: usize) {}
+}
+
+/// Whole pages.
+pub mod page {
+    /// Fills a page with zeros.
+    ///
+    /// # Safety
+    /// `page` is a page that the caller may write.
+    pub unsafe fn clear_page(page: *mut u8) {
+        // SAFETY: by the contract.
+        unsafe { page.write_bytes(0, 4096) };
+    }
 }

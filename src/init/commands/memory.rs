@@ -1,0 +1,203 @@
+//! What the memory does: free pages, blocks, zones, areas, and the kernel's own map; alloc and free to play with.
+
+use crate::arch::mmu::{self, Attributes};
+use crate::arch::{NR_CPUS, layout};
+use crate::init::memory::MEMBLOCK;
+use crate::mm::addr::Order;
+use crate::mm::gfp::GfpFlags;
+use crate::mm::page::{self, PageKind};
+use crate::mm::page_alloc::{self, slow};
+use crate::mm::zone::{Mark, Zone};
+use crate::mm::{Pages, shrinker, vmalloc};
+use crate::proc::{self, ViewError};
+use crate::shell::{self, CommandError, Context};
+use crate::sync::SpinLock;
+use arrayvec::ArrayVec;
+use core::fmt::{self, Write};
+
+proc::view! { name: "meminfo", path: "/proc/meminfo", help: "how much memory is free, and what the rest is used for", show: meminfo }
+proc::view! { name: "buddyinfo", path: "/proc/buddyinfo", help: "free blocks of each order, zone by zone", show: buddyinfo }
+proc::view! { name: "zoneinfo", path: "/proc/zoneinfo", help: "zones: watermarks, protection, lists of each core", show: zoneinfo }
+proc::view! { name: "vmallocinfo", path: "/proc/vmallocinfo", help: "vmalloc areas: address, size, what, pages", show: vmallocinfo }
+proc::view! { name: "vmmap", path: "/sys/kernel/debug/kernel_page_tables", help: "the kernel's map: addresses, size, permissions", show: vmmap }
+proc::view! { name: "shrinkers", path: "/sys/kernel/debug/shrinker", help: "who gives memory back when it is short", show: shrinkers }
+proc::view! {
+    name: "fail_page_alloc",
+    path: "/sys/kernel/debug/fail_page_alloc",
+    help: "which requests for pages fail: write probability= interval= times= space= nth= caller=, or off",
+    show: |out| Ok(writeln!(out, "{}", slow::FAIL_PAGE_ALLOC)?),
+    write: slow::set_failures
+}
+proc::view! {
+    name: "fail_vmalloc",
+    path: "/sys/kernel/debug/fail_vmalloc",
+    help: "which vmallocs fail: write as for fail_page_alloc",
+    show: |out| Ok(writeln!(out, "{}", vmalloc::FAIL_VMALLOC)?),
+    write: |text| vmalloc::FAIL_VMALLOC.set(text)
+}
+
+shell::command! {
+    name: "pages",
+    usage: "pages alloc ORDER [dma|dma32] | pages free",
+    help: "takes a block of 2^ORDER pages and keeps it, or gives back all that were taken: watch buddyinfo",
+    run: pages,
+}
+
+/// Blocks that `pages alloc` keeps.
+static KEPT: SpinLock<ArrayVec<Pages, 64>> = SpinLock::new(ArrayVec::new_const());
+
+fn pages(ctx: &mut Context<'_>, args: &[&str]) -> Result<(), CommandError> {
+    match args {
+        ["free"] => {
+            let kept = core::mem::take(&mut *KEPT.lock());
+            writeln!(ctx.out, "{} blocks given back", kept.len())?;
+            Ok(())
+        }
+        ["alloc", order, zone @ ..] => {
+            let gfp = match zone {
+                [] => GfpFlags::KERNEL,
+                ["dma"] => GfpFlags::KERNEL | GfpFlags::DMA,
+                ["dma32"] => GfpFlags::KERNEL | GfpFlags::DMA32,
+                _ => return Err(CommandError::Usage),
+            };
+            let order = order.parse().ok().and_then(Order::new).ok_or(CommandError::Usage)?;
+            let Ok(block) = Pages::new(gfp, order) else { return Err(ctx.fail(format_args!("no block of order {}", order.value()))) };
+            let pfn = block.pfn();
+            if KEPT.lock().try_push(block).is_err() {
+                return Err(ctx.fail(format_args!("64 blocks are kept already: `pages free` first")));
+            }
+            writeln!(ctx.out, "page {pfn}, {} KiB", order.size_bytes() >> 10)?;
+            Ok(())
+        }
+        _ => Err(CommandError::Usage),
+    }
+}
+
+/// The zones that have memory.
+fn populated() -> impl Iterator<Item = &'static Zone> {
+    page_alloc::zones().iter().filter(|zone| zone.managed() > 0)
+}
+
+/// Pages of blocks of this kind, counted one by one: for views only.
+fn nr_pages_of(kind: PageKind) -> usize {
+    page::all().iter().map(page::PageDesc::state).filter(|state| state.kind() == kind).map(|state| 1 << state.order()).sum()
+}
+
+fn meminfo(out: &mut dyn Write) -> Result<(), ViewError> {
+    let mut line = |name: &str, pages: usize| writeln!(out, "{name:<16}{:>8} kB", pages * 4);
+    let all = MEMBLOCK.lock().memory_bytes() as usize >> 12;
+    let managed: usize = populated().map(Zone::managed).sum();
+    let listed: usize = populated().map(|zone| page_alloc::nr_listed(zone.kind)).sum();
+    let free: usize = populated().map(Zone::nr_free).sum();
+    let kept: usize = populated().map(|zone| zone.limits().floor(zone.kind, Mark::Low)).sum();
+    line("MemTotal:", managed)?;
+    line("MemFree:", free + listed)?;
+    line("MemAvailable:", (free + listed).saturating_sub(kept))?;
+    line("PerCpuLists:", listed)?;
+    line("Slab:", nr_pages_of(PageKind::Slab))?;
+    line("LargeKmalloc:", nr_pages_of(PageKind::LargeKmalloc))?;
+    line("PageTables:", nr_pages_of(PageKind::Table))?;
+    line("Dma:", nr_pages_of(PageKind::Dma))?;
+    line("VmallocTotal:", vmalloc::usage().total)?;
+    line("VmallocUsed:", nr_pages_of(PageKind::Vmalloc))?;
+    line("Reserved:", all - managed)?;
+    Ok(())
+}
+
+fn buddyinfo(out: &mut dyn Write) -> Result<(), ViewError> {
+    for zone in populated() {
+        write!(out, "Node 0, zone {:>8} ", zone.kind.name())?;
+        for count in zone.block_counts() {
+            write!(out, "{count:6} ")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn zoneinfo(out: &mut dyn Write) -> Result<(), ViewError> {
+    for zone in populated() {
+        let limits = zone.limits();
+        writeln!(out, "Node 0, zone {:>8}", zone.kind.name())?;
+        writeln!(out, "  pages free     {}", zone.nr_free())?;
+        for (name, mark) in [("min", Mark::Min), ("low", Mark::Low), ("high", Mark::High)] {
+            writeln!(out, "        {name:<8} {}", limits.floor(zone.kind, mark))?;
+        }
+        writeln!(out, "        managed  {}", zone.managed())?;
+        writeln!(out, "        protection: {:?}", limits.protection)?;
+        writeln!(out, "  pagesets")?;
+        for cpu in 0..NR_CPUS {
+            write!(out, "    cpu: {cpu}  order: count/high ")?;
+            for (order, (count, high)) in page_alloc::list_lengths(cpu, zone.kind).into_iter().enumerate() {
+                write!(out, " {order}: {count}/{high}")?;
+            }
+            writeln!(out)?;
+        }
+    }
+    let (refills, reclaims, failures) = (slow::SLOW.sum(), slow::RECLAIMS.sum(), slow::FAILURES.sum());
+    writeln!(out, "requests beyond the lists {refills}, that reclaimed {reclaims}, that failed {failures}")?;
+    Ok(())
+}
+
+fn shrinkers(out: &mut dyn Write) -> Result<(), ViewError> {
+    let mut all = ArrayVec::<&shrinker::Shrinker, { shrinker::MAX_SHRINKERS }>::new();
+    shrinker::for_each(|shrinker| all.push(shrinker));
+    for shrinker in all {
+        writeln!(out, "{:<16} {:>8} pages given back", shrinker.name(), shrinker.nr_freed())?;
+    }
+    Ok(())
+}
+
+fn vmallocinfo(out: &mut dyn Write) -> Result<(), ViewError> {
+    let mut result = Ok(());
+    vmalloc::for_each_area(|area| {
+        if result.is_ok() {
+            result = writeln!(out, "{:#018x}-{:#018x} {:>9} {}", area.start, area.start + area.len, area.len, area.kind.name());
+        }
+    });
+    Ok(result?)
+}
+
+/// A stretch of one kind, as `vmmap` shows it.
+struct Stretch {
+    start: usize,
+    attributes: Attributes,
+}
+
+fn vmmap(out: &mut dyn Write) -> Result<(), ViewError> {
+    let regions = [
+        ("linear map", layout::LINEAR_BASE, 8 << 30),
+        ("vmalloc", layout::VMALLOC_BASE, layout::VMALLOC_SIZE),
+        ("devices", layout::DEVICE_BASE, layout::DEVICE_SIZE),
+        ("kernel image", layout::LINK_BASE, 16 << 20),
+    ];
+    for (name, start, len) in regions {
+        writeln!(out, "---[ {name} ]---")?;
+        let mut open: Option<Stretch> = None;
+        let mut at = start;
+        while at < start + len {
+            let (step, attributes) = mmu::look_up(at);
+            if open.as_ref().is_some_and(|open| Some(open.attributes) != attributes) {
+                write_stretch(out, open.take(), at)?;
+            }
+            if let (None, Some(attributes)) = (&open, attributes) {
+                open = Some(Stretch { start: at, attributes });
+            }
+            at = (at & !(step - 1)).saturating_add(step);
+        }
+        write_stretch(out, open, start + len)?;
+    }
+    Ok(())
+}
+
+fn write_stretch(out: &mut dyn Write, stretch: Option<Stretch>, end: usize) -> fmt::Result {
+    let Some(Stretch { start, attributes }) = stretch else { return Ok(()) };
+    let what = match attributes {
+        Attributes::Text => "r-x  normal",
+        Attributes::ReadOnly => "r--  normal",
+        Attributes::Data => "rw-  normal",
+        Attributes::NonCacheable => "rw-  non-cacheable",
+        Attributes::Device => "rw-  device",
+    };
+    writeln!(out, "{start:#018x}-{end:#018x} {:>9}K {what}", (end - start) >> 10)
+}

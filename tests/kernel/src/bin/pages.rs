@@ -1,0 +1,465 @@
+//! Pages, zones and vmalloc on four cores: nothing is lost or given twice, each zone runs dry cleanly, each detector speaks.
+//!
+//! Each case gives back all it took and checks that the zones have as many free pages as before. Content is checked by canaries: a word at each end
+//! of a block that only its holder knows.
+#![no_std]
+#![no_main]
+
+use core::ptr;
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use tetra::arch::layout::DEVICE_BASE;
+use tetra::arch::mmu::{self, Attributes};
+use tetra::arch::{self, counter};
+use tetra::cpu::{self, IrqGuard};
+use tetra::irq::ipi;
+use tetra::mm::addr::{Order, PAGE_SIZE, Pfn, PhysAddr};
+use tetra::mm::dma::{Coherent, Direction, DmaError, DmaMask, Streaming};
+use tetra::mm::gfp::GfpFlags;
+use tetra::mm::page::{self, PageKind};
+use tetra::mm::page_alloc::{self, slow};
+use tetra::mm::shrinker::Shrinker;
+use tetra::mm::vmalloc::{self, IoremapError};
+use tetra::mm::zone::ZoneType;
+use tetra::mm::{AllocError, Pages};
+use tetra_tests::{case, check, check_eq, suite};
+
+suite!();
+
+const CORES: usize = 4;
+const QUIET: GfpFlags = GfpFlags::NOWARN;
+
+/// Free pages of all zones, with no page on a core's list.
+fn free_pages() -> usize {
+    page_alloc::drain_all();
+    page_alloc::zones().iter().map(|zone| zone.nr_free()).sum()
+}
+
+/// Runs `body` and checks that all pages came back.
+fn balanced(body: impl FnOnce()) {
+    // Table pages are kept for ever: those that the first use makes do not count.
+    let before = free_pages() + nr_tables();
+    body();
+    check_eq!(free_pages() + nr_tables(), before);
+}
+
+fn nr_tables() -> usize {
+    page::all().iter().filter(|page| page.kind() == PageKind::Table).count()
+}
+
+fn random(state: &mut u64) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    (*state >> 11) as usize
+}
+
+/// Runs `work` in a thread of each core at once and waits for all.
+fn on_all_cores(work: fn()) {
+    static WORK: AtomicUsize = AtomicUsize::new(0);
+    static DONE: AtomicU32 = AtomicU32::new(0);
+    fn run() {
+        // SAFETY: `on_all_cores` stored a `fn()` before it called anybody.
+        let work: fn() = unsafe { core::mem::transmute(WORK.load(Relaxed)) };
+        work();
+        DONE.fetch_add(1, core::sync::atomic::Ordering::Release);
+    }
+    WORK.store(work as usize, Relaxed);
+    DONE.store(0, Relaxed);
+    for cpu in 1..CORES {
+        while !tetra::init::call_in_idle_thread(cpu, run) {
+            arch::relax();
+        }
+    }
+    run();
+    while DONE.load(core::sync::atomic::Ordering::Acquire) != CORES as u32 {
+        arch::relax();
+    }
+}
+
+fn write(at: *mut u8, value: u64) {
+    // SAFETY: all callers own the word.
+    unsafe { at.cast::<u64>().write_volatile(value) };
+}
+
+fn read(at: *mut u8) -> u64 {
+    // SAFETY: all callers own the word.
+    unsafe { at.cast::<u64>().read_volatile() }
+}
+
+/// The last word of a block.
+fn end_of(block: &Pages) -> *mut u8 {
+    block.as_ptr().wrapping_byte_add(block.order().size_bytes() - 8)
+}
+
+case!(four_cores_share_no_page);
+fn four_cores_share_no_page() {
+    const OPERATIONS: usize = 250_000;
+    const SLOTS: usize = 64;
+    static DONE: AtomicU64 = AtomicU64::new(0);
+    fn work() {
+        let mut seed = 0x9e37_79b9_7f4a_7c15 ^ ((cpu::id() as u64 + 1) << 32);
+        let mut held: [Option<(Pages, u64)>; SLOTS] = [const { None }; SLOTS];
+        let end = counter::now() + 12 * counter::frequency_hz();
+        let mut done = 0;
+        while done < OPERATIONS && counter::now() < end {
+            let slot = &mut held[random(&mut seed) % SLOTS];
+            match slot.take() {
+                Some((block, canary)) => {
+                    check_eq!(read(block.as_ptr()), canary);
+                    check_eq!(read(end_of(&block)), !canary);
+                }
+                None => {
+                    let order = (random(&mut seed) as u32 | 1 << 10).trailing_zeros() as usize;
+                    let gfp = [GfpFlags::KERNEL, GfpFlags::ATOMIC, GfpFlags::DMA, GfpFlags::DMA32][random(&mut seed) % 4];
+                    if let Ok(block) = Pages::new(gfp | QUIET, Order::new(order).expect("at most 10")) {
+                        let canary = seed;
+                        write(block.as_ptr(), canary);
+                        write(end_of(&block), !canary);
+                        *slot = Some((block, canary));
+                    }
+                }
+            }
+            done += 1;
+        }
+        DONE.fetch_add(done as u64, Relaxed);
+    }
+    DONE.store(0, Relaxed);
+    balanced(|| on_all_cores(work));
+    check!(DONE.load(Relaxed) >= 100_000);
+}
+
+case!(zeroed_pages_are_zero);
+fn zeroed_pages_are_zero() {
+    for order in [0, 3, 5] {
+        let order = Order::new(order).expect("at most 10");
+        let dirty = Pages::new(GfpFlags::KERNEL, order).expect("there is memory");
+        for at in (0..order.size_bytes()).step_by(8) {
+            write(dirty.as_ptr().wrapping_byte_add(at), u64::MAX);
+        }
+        drop(dirty);
+        let clean = Pages::new(GfpFlags::KERNEL | GfpFlags::ZERO, order).expect("there is memory");
+        check!((0..order.size_bytes()).step_by(8).all(|at| read(clean.as_ptr().wrapping_byte_add(at)) == 0));
+    }
+}
+
+/// Takes pages until none is given, chained through their first word; the chain and its length.
+fn exhaust(gfp: GfpFlags, order: Order) -> (*mut u8, usize) {
+    let (mut chain, mut length) = (ptr::null_mut(), 0);
+    while let Ok(block) = page_alloc::get_free_pages(gfp | QUIET, order) {
+        write(block, chain as u64);
+        (chain, length) = (block, length + 1);
+    }
+    (chain, length)
+}
+
+fn free_chain(mut chain: *mut u8, order: Order) {
+    while !chain.is_null() {
+        let next = read(chain) as usize as *mut u8;
+        // SAFETY: a block of `exhaust`, freed once.
+        unsafe { page_alloc::free_pages_at(chain, order) };
+        chain = next;
+    }
+}
+
+/// Runs each kind of request until it fails, one after the other so that the later ones meet what the earlier ones left.
+fn run_dry() {
+    for zone in [GfpFlags::empty(), GfpFlags::DMA32, GfpFlags::DMA] {
+        // Large blocks first: single pages alone take long.
+        let large = exhaust(GfpFlags::NOWAIT | zone, Order::MAX);
+        let kinds = [GfpFlags::NOWAIT, GfpFlags::ATOMIC].map(|kind| (exhaust(kind | zone, Order::ZERO), kind));
+        check!(kinds[1].0.1 > 0);
+        check_eq!(page_alloc::alloc_page(GfpFlags::ATOMIC | zone | QUIET), Err(AllocError));
+        free_chain(large.0, Order::MAX);
+        kinds.into_iter().for_each(|((chain, _), _)| free_chain(chain, Order::ZERO));
+    }
+}
+
+case!(each_zone_runs_dry_in_a_thread);
+fn each_zone_runs_dry_in_a_thread() {
+    balanced(run_dry);
+    balanced(|| {
+        let large = exhaust(GfpFlags::KERNEL, Order::MAX);
+        let ordinary = exhaust(GfpFlags::NOWAIT, Order::ZERO);
+        for gfp in [GfpFlags::KERNEL, GfpFlags::NOIO, GfpFlags::NOFS, GfpFlags::USER, GfpFlags::KERNEL | GfpFlags::NORETRY] {
+            check_eq!(page_alloc::alloc_page(gfp | QUIET), Err(AllocError));
+        }
+        // What must not fail takes from the last reserve.
+        let last = page_alloc::alloc_page(GfpFlags::KERNEL | GfpFlags::NOFAIL).expect("NOFAIL");
+        // SAFETY: allocated above.
+        unsafe { page_alloc::free_pages(last, Order::ZERO) };
+        free_chain(large.0, Order::MAX);
+        free_chain(ordinary.0, Order::ZERO);
+    });
+}
+
+case!(each_zone_runs_dry_in_a_hardirq);
+fn each_zone_runs_dry_in_a_hardirq() {
+    balanced(|| ipi::interrupt_self(run_dry));
+}
+
+case!(ordinary_requests_leave_dma_to_those_who_need_it);
+fn ordinary_requests_leave_dma_to_those_who_need_it() {
+    balanced(|| {
+        let large = exhaust(GfpFlags::NOWAIT, Order::MAX);
+        let small = exhaust(GfpFlags::NOWAIT, Order::ZERO);
+        let dma = page_alloc::alloc_page(GfpFlags::NOWAIT | GfpFlags::DMA | QUIET);
+        check!(dma.is_ok_and(|pfn| pfn.phys() < PhysAddr::new(1 << 30)));
+        if let Ok(pfn) = dma {
+            // SAFETY: allocated above.
+            unsafe { page_alloc::free_pages(pfn, Order::ZERO) };
+        }
+        free_chain(large.0, Order::MAX);
+        free_chain(small.0, Order::ZERO);
+    });
+}
+
+static CACHED: AtomicUsize = AtomicUsize::new(0);
+static HOARD: Shrinker = Shrinker::new("hoard", GfpFlags::IO, || usize::from(CACHED.load(Relaxed) != 0), give_up_hoard);
+
+fn give_up_hoard(_: usize) -> usize {
+    let pfn = CACHED.swap(0, Relaxed);
+    if pfn == 0 {
+        return 0;
+    }
+    // SAFETY: the case below left the block here for whoever takes the word.
+    unsafe { page_alloc::free_pages(Pfn::new(pfn), Order::MAX) };
+    Order::MAX.nr_pages()
+}
+
+case!(shrinkers_give_back_as_the_flags_permit);
+fn shrinkers_give_back_as_the_flags_permit() {
+    balanced(|| {
+        CACHED.store(page_alloc::alloc_pages(GfpFlags::KERNEL, Order::MAX).expect("there is memory").value(), Relaxed);
+        HOARD.register().expect("there is room");
+        let large = exhaust(GfpFlags::NOWAIT, Order::MAX);
+        let small = exhaust(GfpFlags::NOWAIT, Order::ZERO);
+        check_eq!(page_alloc::alloc_page(GfpFlags::NOIO | QUIET), Err(AllocError));
+        check!(CACHED.load(Relaxed) != 0);
+        let served = page_alloc::alloc_page(GfpFlags::NOFS | QUIET);
+        check!(served.is_ok() && CACHED.load(Relaxed) == 0);
+        check_eq!(HOARD.nr_freed(), Order::MAX.nr_pages() as u64);
+        if let Ok(pfn) = served {
+            // SAFETY: allocated above.
+            unsafe { page_alloc::free_pages(pfn, Order::ZERO) };
+        }
+        HOARD.unregister();
+        free_chain(large.0, Order::MAX);
+        free_chain(small.0, Order::ZERO);
+    });
+}
+
+case!(exact_allocations_give_the_rest_back);
+fn exact_allocations_give_the_rest_back() {
+    balanced(|| {
+        let before = free_pages();
+        let pages = page_alloc::alloc_pages_exact(GfpFlags::KERNEL, 5 * PAGE_SIZE - 1).expect("there is memory");
+        check_eq!(before - free_pages(), 5);
+        // SAFETY: allocated above, with this size.
+        unsafe { page_alloc::free_pages_exact(pages, 5 * PAGE_SIZE - 1) };
+    });
+}
+
+case!(chosen_requests_fail);
+fn chosen_requests_fail() {
+    slow::set_failures("nth=2").expect("is understood");
+    let results: [bool; 3] = core::array::from_fn(|_| Pages::new(GfpFlags::KERNEL | QUIET, Order::ZERO).is_ok());
+    slow::set_failures("off").expect("is understood");
+    check_eq!(results, [true, false, true]);
+}
+
+case!(a_failure_prints_one_block, alone: "expect page allocation failure \\(injected\\): order 3, RECLAIM \\| IO \\| FS, in thread\nexpect DMA: free \\d+, min \\d+ low \\d+ high\nexpect a_failure_prints_one_block");
+fn a_failure_prints_one_block() {
+    slow::set_failures("nth=1").expect("is understood");
+    check!(Pages::new(GfpFlags::KERNEL, Order::new(3).expect("at most 10")).is_err());
+}
+
+case!(a_double_free_is_reported, alone: "expect BUG: free_pages: double free of page\nexpect a_double_free_is_reported");
+fn a_double_free_is_reported() {
+    let (pfn, order) = Pages::new(GfpFlags::KERNEL, Order::ZERO).expect("there is memory").into_raw();
+    // SAFETY: the first is right, the second must be refused.
+    unsafe { page_alloc::free_pages(pfn, order) };
+    // SAFETY: none: that is what is tested.
+    unsafe { page_alloc::free_pages(pfn, order) };
+    core::hint::black_box(());
+}
+
+case!(a_wrong_order_is_reported, alone: "expect BUG: free_pages: page \\S+ was allocated with order 2, not 0");
+fn a_wrong_order_is_reported() {
+    let (pfn, _) = Pages::new(GfpFlags::KERNEL, Order::new(2).expect("at most 10")).expect("there is memory").into_raw();
+    // SAFETY: none: that is what is tested.
+    unsafe { page_alloc::free_pages(pfn, Order::ZERO) };
+    core::hint::black_box(());
+}
+
+case!(wild_frees_are_reported, alone: "expect BUG: free_pages: page \\S+ is no RAM\nexpect BUG: free_pages: page \\S+ is in use as Reserved\nexpect BUG: free_pages: page \\S+ is inside a block\nexpect BUG: vfree: no vmalloc area begins");
+fn wild_frees_are_reported() {
+    let block = Pages::new(GfpFlags::KERNEL, Order::new(4).expect("at most 10")).expect("there is memory");
+    for pfn in [1 << 30, 0x100, block.pfn().value() + 3] {
+        // SAFETY: none: that is what is tested.
+        unsafe { page_alloc::free_pages(Pfn::new(pfn), Order::ZERO) };
+    }
+    // SAFETY: none: as above.
+    unsafe { vmalloc::vfree(block.as_ptr()) };
+}
+
+case!(a_sleeping_request_in_atomic_context_is_reported, alone: "expect BUG: a request for memory that may sleep \\(GfpFlags\\(.*in atomic context: count 0x0, irqs off\nexpect at tests/kernel/src/bin/pages.rs");
+fn a_sleeping_request_in_atomic_context_is_reported() {
+    let _irqs_off = IrqGuard::new();
+    drop(page_alloc::alloc_page(GfpFlags::KERNEL));
+}
+
+fn attributes(address: *mut u8) -> Option<Attributes> {
+    mmu::translate(address as usize).map(|(_, attributes)| attributes)
+}
+
+/// vmallocs `nr_pages`, fills them, and gives them back.
+fn vmalloc_round(nr_pages: usize) -> bool {
+    let Ok(area) = vmalloc::vmalloc(nr_pages * PAGE_SIZE, GfpFlags::KERNEL | QUIET) else { return false };
+    for at in 0..nr_pages {
+        write(area.wrapping_byte_add(at * PAGE_SIZE), at as u64);
+    }
+    check!((0..nr_pages).all(|at| read(area.wrapping_byte_add(at * PAGE_SIZE)) == at as u64));
+    check_eq!(attributes(area.wrapping_byte_add(nr_pages * PAGE_SIZE)), None);
+    // SAFETY: allocated above.
+    unsafe { vmalloc::vfree(area) };
+    check_eq!(attributes(area), None);
+    true
+}
+
+case!(vmalloc_fixed_size);
+fn vmalloc_fixed_size() {
+    balanced(|| (0..200).for_each(|_| check!(vmalloc_round(10))));
+}
+
+case!(vmalloc_full_fit);
+fn vmalloc_full_fit() {
+    balanced(|| {
+        let mut areas = [ptr::null_mut(); 256];
+        for area in &mut areas {
+            *area = vmalloc::vmalloc(PAGE_SIZE, GfpFlags::KERNEL).expect("there is memory");
+        }
+        // Every second goes; what is freed serves what comes.
+        for area in areas.iter_mut().step_by(2) {
+            // SAFETY: allocated above, freed once.
+            unsafe { vmalloc::vfree(core::mem::replace(area, ptr::null_mut())) };
+        }
+        (0..200).for_each(|_| check!(vmalloc_round(1)));
+        // SAFETY: what is left of the above; NULL is fine.
+        areas.into_iter().for_each(|area| unsafe { vmalloc::vfree(area) });
+    });
+}
+
+case!(vmalloc_random_sizes_on_four_cores);
+fn vmalloc_random_sizes_on_four_cores() {
+    fn work() {
+        let mut seed = 77 + cpu::id() as u64;
+        let end = counter::now() + 5 * counter::frequency_hz();
+        for _ in 0..200 {
+            if counter::now() < end {
+                check!(vmalloc_round(1 + random(&mut seed) % 60));
+            }
+        }
+    }
+    balanced(|| on_all_cores(work));
+}
+
+case!(vmalloc_long_busy_list);
+fn vmalloc_long_busy_list() {
+    const AREAS: usize = 3000;
+    balanced(|| {
+        let mut chain = ptr::null_mut();
+        for _ in 0..AREAS {
+            let area = vmalloc::vmalloc(PAGE_SIZE, GfpFlags::KERNEL).expect("there is memory");
+            write(area, chain as u64);
+            chain = area;
+        }
+        (0..100).for_each(|_| check!(vmalloc_round(100)));
+        while !chain.is_null() {
+            let next = read(chain) as usize as *mut u8;
+            // SAFETY: allocated above, freed once.
+            unsafe { vmalloc::vfree(chain) };
+            chain = next;
+        }
+    });
+}
+
+case!(vmalloc_too_large_fails_and_leaves_nothing);
+fn vmalloc_too_large_fails_and_leaves_nothing() {
+    balanced(|| {
+        for size in [0, usize::MAX, 1 << 40, page::all().len() * PAGE_SIZE] {
+            check_eq!(vmalloc::vmalloc(size, GfpFlags::NOWAIT | QUIET), Err(AllocError));
+        }
+        vmalloc::FAIL_VMALLOC.set("nth=1").expect("is understood");
+        check_eq!(vmalloc::vmalloc(PAGE_SIZE, GfpFlags::KERNEL), Err(AllocError));
+    });
+}
+
+case!(vmap_shows_the_pages_of_its_caller);
+fn vmap_shows_the_pages_of_its_caller() {
+    balanced(|| {
+        let pages: [Pages; 3] = core::array::from_fn(|_| Pages::new(GfpFlags::KERNEL, Order::ZERO).expect("there is memory"));
+        let area = vmalloc::vmap(&pages.each_ref().map(Pages::pfn), Attributes::Data).expect("there is room");
+        for (at, page) in pages.iter().enumerate() {
+            write(area.wrapping_byte_add(at * PAGE_SIZE), 0x100 + at as u64);
+            check_eq!(read(page.as_ptr()), 0x100 + at as u64);
+        }
+        // SAFETY: mapped above.
+        unsafe { vmalloc::vunmap(area) };
+        check_eq!(attributes(area), None);
+    });
+}
+
+case!(ioremap_maps_devices_and_refuses_ram);
+fn ioremap_maps_devices_and_refuses_ram() {
+    balanced(|| {
+        let flags = vmalloc::ioremap(PhysAddr::new(0xfe20_1018), 4).expect("there is room");
+        check_eq!(attributes(flags), Some(Attributes::Device));
+        // SAFETY: the PL011's flag register, which can be read without effect, through both mappings.
+        let both = unsafe { [arch::probe::read_u32(flags as usize), arch::probe::read_u32(DEVICE_BASE + 0x0220_1018)] };
+        check!(both[0].is_some() && both[1].is_some());
+        // SAFETY: mapped above.
+        unsafe { vmalloc::iounmap(flags) };
+        check_eq!(vmalloc::ioremap(PhysAddr::new(0x200_0000), 4096), Err(IoremapError::IsRam));
+        check_eq!(vmalloc::ioremap(PhysAddr::new(0xfe20_1000), 0), Err(IoremapError::InvalidRange));
+    });
+}
+
+case!(dma_buffers_are_within_reach_and_uncached);
+fn dma_buffers_are_within_reach_and_uncached() {
+    balanced(|| {
+        let mut ring = Coherent::<u32>::new(100, DmaMask::BITS_30, GfpFlags::KERNEL).expect("there is memory");
+        check_eq!(attributes(ring.as_ptr().cast()), Some(Attributes::NonCacheable));
+        check!(ring.phys() < PhysAddr::new(1 << 30) && ring.read(99) == 0);
+        ring.write(7, 0x1234_5678);
+        check_eq!(ring.read(7), 0x1234_5678);
+    });
+    let block = Pages::new(GfpFlags::KERNEL | GfpFlags::ZERO | GfpFlags::DMA, Order::ZERO).expect("there is memory");
+    // SAFETY: the block is this function's, zeroed, and a page long.
+    let bytes = unsafe { core::slice::from_raw_parts_mut(block.as_ptr(), PAGE_SIZE) };
+    check!(Streaming::map(&mut bytes[..64], DmaMask::BITS_30, Direction::FromDevice).is_ok());
+    check_eq!(Streaming::map(&mut bytes[..60], DmaMask::BITS_30, Direction::FromDevice).err(), Some(DmaError::SharesCacheLine));
+    check!(Streaming::map(&mut bytes[1..60], DmaMask::BITS_30, Direction::ToDevice).is_ok());
+    let mut on_stack = [0u8; 64];
+    check_eq!(Streaming::map(&mut on_stack, DmaMask::BITS_30, Direction::ToDevice).err(), Some(DmaError::NotLinear));
+}
+
+case!(a_vmalloc_overrun_meets_the_guard_page, alone: "expect write failed\nexpect a_vmalloc_overrun_meets_the_guard_page\nexit nonzero");
+fn a_vmalloc_overrun_meets_the_guard_page() {
+    let area = vmalloc::vmalloc(PAGE_SIZE, GfpFlags::KERNEL).expect("there is memory");
+    write(area.wrapping_byte_add(PAGE_SIZE), 1);
+    core::hint::black_box(());
+}
+
+case!(moved_borders_show_three_zones, alone: "append zones=256M,1G\nexpect ok 1 moved");
+fn moved_borders_show_three_zones() {
+    check!(page_alloc::zones().iter().all(|zone| zone.managed() > 0));
+    for (gfp, end) in [(GfpFlags::DMA, 256 << 20), (GfpFlags::DMA32, 1 << 30)] {
+        let block = Pages::new(GfpFlags::KERNEL | gfp, Order::ZERO).expect("there is memory");
+        check!(block.pfn().phys() < PhysAddr::new(end));
+    }
+    let block = Pages::new(GfpFlags::KERNEL, Order::ZERO).expect("there is memory");
+    check_eq!(page::desc(block.pfn()).map(|page| page.state().zone()), Some(ZoneType::Normal as u8));
+    drop(block);
+    each_zone_runs_dry_in_a_thread();
+    ordinary_requests_leave_dma_to_those_who_need_it();
+}
