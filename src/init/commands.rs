@@ -7,3 +7,4 @@ mod locks;
 mod log;
 mod memory;
 mod symbols;
+mod threads;

@@ -39,6 +39,7 @@ pub fn on_tick(_data: usize) {
         JIFFIES.store(jiffies() + ended, Ordering::Relaxed);
         upcalls::board_tick();
     }
+    crate::sched::on_tick(ticks.load(Ordering::Relaxed));
 }
 
 /// Time since the counter started, which on the board is when power came, and under QEMU when the machine began.
