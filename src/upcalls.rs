@@ -62,6 +62,8 @@ upcalls! {
     fn lock_trace = tetra_lock_trace(trace: &[core::sync::atomic::AtomicUsize]);
     /// sync -> debug::lock_report: a lock's misuse or long wait: what, where it was taken, and the core to ask where it is now.
     fn lock_report = tetra_lock_report(what: core::fmt::Arguments<'_>, taken_at: &[core::sync::atomic::AtomicUsize], ask: Option<usize>);
+    /// mm -> irq::ipi: runs the function on each core that runs the kernel, irqs masked, and waits. Context: thread, irqs on; at boot, on one core, any.
+    fn on_all_cores = tetra_on_all_cores(f: &(dyn Fn() + Sync));
     /// any -> debug::report: misuse of an API that was survived: one WARN-like block with a backtrace.
     fn bug_report = tetra_bug_report(what: core::fmt::Arguments<'_>, place: &'static core::panic::Location<'static>);
 }
