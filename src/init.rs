@@ -21,7 +21,7 @@ pub use smp::{call_in_idle_thread, entry_level};
 use crate::arch::boot::BootInfo;
 use crate::arch::{self, layout, mmu};
 use crate::debug::symbols;
-use crate::mm::kernel_map;
+use crate::mm::{heap, kernel_map};
 use crate::platform::{hardware, rpi4};
 use crate::sched::{self, idle, kthread};
 use crate::{cpu, irq, log, time, upcalls};
@@ -30,6 +30,7 @@ use crate::{cpu, irq, log, time, upcalls};
 #[unsafe(no_mangle)]
 fn tetra_boot_primary(info: BootInfo) -> ! {
     sched::adopt_idle();
+    heap::start();
     smp::set_entry_level(info.entry_el);
     mmu::set_kernel_end(info.kernel_end);
     map_devices();
@@ -50,6 +51,7 @@ fn tetra_boot_primary(info: BootInfo) -> ! {
     memory::protect_image(&info).expect("start.S maps the image by pages");
     memory::reserve_stacks();
     memory::start_page_allocator(params::zone_borders());
+    memory::start_kmalloc();
 
     start_interrupts();
     console::go_interrupt_driven();

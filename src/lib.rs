@@ -11,7 +11,7 @@
 //! | log | [`log`] | levels, per-core rings, consoles, `dmesg` |
 //! | reports | [`debug`] | faults, backtraces, symbols, panic |
 //! | locks | [`sync`] | atomics, bit operations, barriers, locks |
-//! | memory | [`mm`] | addresses, memblock |
+//! | memory | [`mm`] | addresses, memblock, pages, slabs, `kmalloc`, `KBox` |
 //! | threads, time, interrupts | [`sched`], [`time`], [`irq`] | threads, run queues; ticks; lines, dispatch, calls between cores |
 //! | devices | [`drivers`], [`platform`] | GIC, PL011, timer, mailbox, GPIO, LED, watchdog; the BCM2711 |
 //! | views | [`proc`] | what `cat /proc/...` shows |
@@ -23,6 +23,8 @@
 #![cfg_attr(not(test), no_std)]
 #![cfg_attr(target_os = "none", feature(asm_goto_with_outputs))]
 
+#[cfg(target_os = "none")]
+extern crate alloc;
 #[cfg(any(test, not(target_os = "none")))]
 extern crate std;
 

@@ -68,6 +68,8 @@ upcalls! {
     fn lock_report = tetra_lock_report(what: core::fmt::Arguments<'_>, taken_at: &[core::sync::atomic::AtomicUsize], ask: Option<usize>);
     /// mm -> irq::ipi: runs `f` on every other core, in hardirq, and waits for it. The caller's irqs are on.
     fn call_on_other_cores = tetra_call_on_other_cores(f: fn());
+    /// mm -> irq::ipi: runs the function on each core that runs the kernel, irqs masked, and waits. Context: thread, irqs on; at boot, on one core, any.
+    fn on_all_cores = tetra_on_all_cores(f: &(dyn Fn() + Sync));
     /// any -> debug::bug_report: misuse of an API that was survived: one WARN-like block with a backtrace.
     fn bug_report = tetra_bug_report(what: core::fmt::Arguments<'_>, place: &'static core::panic::Location<'static>);
 }

@@ -1,6 +1,7 @@
 //! The fixed head of each core's per-CPU area: the few words that the hottest paths reach at a constant offset.
 
 use super::percpu::PerCpu;
+use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 
 /// First object of the per-CPU area, at offset 0. Everything else is declared with `per_cpu!` where it is used.
@@ -18,6 +19,33 @@ pub struct CoreLocal {
     pub nr_irqs: AtomicU64,
     /// Set while this core writes a panic report, so that a second panic inside it is known as such. Written by this core.
     pub in_panic: AtomicBool,
+    /// mm::kmem_cache: this core's lists of free objects, at an offset that one load reaches. Touched by this core with irqs masked.
+    pub slabs: OwnWords<SLAB_WORDS>,
+}
+
+/// Words for the slab allocator: keys and page descriptors, and two words a cache.
+pub const SLAB_WORDS: usize = 4 + 2 * NR_SLAB_CACHES;
+/// Caches that there can be at a time.
+pub const NR_SLAB_CACHES: usize = 128;
+
+/// Words of a higher layer in a core's area, which that core alone touches. This layer gives no more than their address.
+#[derive(Debug)]
+#[repr(transparent)]
+pub struct OwnWords<const N: usize>(UnsafeCell<[usize; N]>);
+
+// SAFETY: sharing gives others a raw pointer and nothing else; who follows it owes the reason why that is no race.
+unsafe impl<const N: usize> Sync for OwnWords<N> {}
+
+impl<const N: usize> OwnWords<N> {
+    const fn new() -> Self {
+        Self(UnsafeCell::new([0; N]))
+    }
+
+    /// Where the words are. Context: any.
+    #[inline(always)]
+    pub const fn as_ptr(&self) -> *mut [usize; N] {
+        self.0.get()
+    }
 }
 
 /// Requests in `CoreLocal::attention`.
@@ -30,7 +58,13 @@ pub mod attention {
 
 impl CoreLocal {
     const fn new() -> Self {
-        Self { irq_extra: AtomicU32::new(0), attention: AtomicU32::new(0), nr_irqs: AtomicU64::new(0), in_panic: AtomicBool::new(false) }
+        Self {
+            irq_extra: AtomicU32::new(0),
+            attention: AtomicU32::new(0),
+            nr_irqs: AtomicU64::new(0),
+            in_panic: AtomicBool::new(false),
+            slabs: OwnWords::new(),
+        }
     }
 }
 
@@ -49,7 +83,7 @@ static HEAD: [CoreLocal; super::NR_CPUS] = [const { CoreLocal::new() }; super::N
 #[inline(always)]
 pub fn local() -> &'static CoreLocal {
     // SAFETY: TPIDR_EL1 is set before the first Rust instruction to this core's area, whose first object is a `CoreLocal` (linker script:
-    // `.percpu.head`), copied from the template and never moved. All its fields are atomics, so sharing is sound from any core.
+    // `.percpu.head`), copied from the template and never moved. It is `Sync`, so sharing is sound from any core.
     unsafe { &*(crate::arch::core_area() as *const CoreLocal) }
 }
 
@@ -75,4 +109,4 @@ pub fn local_of(cpu: usize) -> &'static CoreLocal {
     &HEAD[cpu]
 }
 
-const _: () = assert!(size_of::<CoreLocal>() == 64 && size_of::<PerCpu<u8>>() > 0);
+const _: () = assert!(size_of::<CoreLocal>() <= 2176 && size_of::<PerCpu<u8>>() > 0);

@@ -1,15 +1,15 @@
 //! From the firmware's facts to a linear map of RAM, and the last permissions of the image.
 
-use super::firmware;
+use super::{firmware, params};
 use crate::arch::boot::BootInfo;
 use crate::arch::mmu::{Attributes, MapError};
 use crate::arch::{self, layout};
 use crate::mm::addr::{LINEAR_BASE, PAGE_SIZE, PhysAddr};
-use crate::mm::kernel_map;
 use crate::mm::memblock::{Memblock, RegionFlags};
 use crate::mm::page_alloc;
 use crate::mm::phys_range::PhysRange;
 use crate::mm::zone::{Borders, ZoneType};
+use crate::mm::{heap, kernel_map, kmalloc, kmem_cache};
 use crate::platform::memory_map::{self, MapReport, MemorySources};
 use crate::platform::rpi4;
 use crate::sched::stack;
@@ -126,3 +126,27 @@ pub fn start_page_allocator(borders: Option<Borders>) {
         }
     }
 }
+
+/// Makes the caches of `kmalloc`, which serves `alloc` from here on.
+///
+/// Context: boot, core 0, the page allocator stands.
+pub fn start_kmalloc() {
+    if let Some(argument) = params::slub_debug()
+        && let Err(unknown) = kmem_cache::set_boot_debug(argument)
+    {
+        pr_warn!("slub_debug={}: {} is none of F, Z, P, U; ignored", argument, unknown.0);
+    }
+    // The best that there is before a source of randomness: when boot came here differs from boot to boot on a board.
+    kmalloc::init(arch::counter::now() ^ arch::mpidr().rotate_left(32));
+    let (on_alloc, on_free) = params::slab_zeroing();
+    kmalloc::set_init_mode(on_alloc, on_free);
+    heap::hand_over();
+}
+
+/// Lets allocations fail as `failslab=` asks. Context: boot, all cores run.
+fn arm_failslab() {
+    if let Some(rule) = params::failslab() {
+        kmalloc::set_failslab(Some(rule));
+    }
+}
+crate::init_call!(arm_failslab);

@@ -4,6 +4,7 @@ use super::firmware;
 use crate::arch::NR_CPUS;
 use crate::debug::panic;
 use crate::log;
+use crate::mm::fault_attr::FaultRule;
 use crate::mm::zone::Borders;
 use crate::util::cmdline::{self, CommandLine, PARAMS, Param, ValueError};
 
@@ -22,6 +23,10 @@ params! {
     MAXCPUS: "maxcpus" = "1..4", "how many cores are brought up";
     MEM: "mem" = "SIZE", "use no memory above this size, such as 512M";
     ZONES: "zones" = "SIZE,SIZE", "end the zones DMA and DMA32 at these addresses instead of 1G,4G";
+    SLUB_DEBUG: "slub_debug" = "[FZPU][,CACHE,..]", "check slab objects: F sanity, Z red zones, P poison, U users; all four if none is given";
+    FAILSLAB: "failslab" = "INTERVAL,PERCENT,0,TIMES", "let slab allocations fail, from the moment all cores run; TIMES -1: without end";
+    INIT_ON_ALLOC: "init_on_alloc" = "0|1", "zero every slab object when it is allocated";
+    INIT_ON_FREE: "init_on_free" = "0|1", "zero every slab object when it is freed";
     PANIC: "panic" = "SECONDS", "reboot this long after a panic; 0 halts";
     KTAP: "ktap" = "list|run:CASES", "a test suite's image: list its cases, or run these";
     RUN: "run" = "\"COMMANDS\"", "run these shell commands, then power off with their status";
@@ -67,6 +72,26 @@ pub fn zone_borders() -> Option<Borders> {
         pr_warn!("zones={}: not two ascending multiples of 4M, at most 1G and 4G, such as 256M,512M; ignored", text);
     }
     borders
+}
+
+/// `slub_debug`, which may stand alone: then its value is empty.
+pub fn slub_debug() -> Option<&'static str> {
+    argument().iter().find(|argument| argument.is("slub_debug")).map(|argument| argument.value.unwrap_or(""))
+}
+
+/// `init_on_alloc=`, `init_on_free=`.
+pub fn slab_zeroing() -> (bool, bool) {
+    (number("init_on_alloc").is_some_and(|value| value != 0), number("init_on_free").is_some_and(|value| value != 0))
+}
+
+/// `failslab=`: Linux's four numbers; the third, space, is not used here.
+pub fn failslab() -> Option<FaultRule> {
+    let text = argument().string("failslab")?;
+    let rule = FaultRule::parse(text);
+    if rule.is_none() {
+        pr_warn!("failslab={}: not INTERVAL,PERCENT,0,TIMES, such as 1,10,0,-1; ignored", text);
+    }
+    rule
 }
 
 /// `maxcpus=`, all cores if it is not given.

@@ -85,6 +85,16 @@ pub fn call_on_all(f: impl Fn() + Sync) {
     call_mask(cpu::online_mask(), &f).expect("the cores of the online mask are online");
 }
 
+/// Upcall of mm: as `call_on_all`; before the first core is online, in place.
+#[unsafe(no_mangle)]
+fn tetra_on_all_cores(f: &(dyn Fn() + Sync)) {
+    if cpu::online_mask() == 0 {
+        let _irqs_off = cpu::IrqGuard::new();
+        return f();
+    }
+    call_on_all(f);
+}
+
 /// Runs `f` on every core that runs the kernel but the caller's. Rules as for `call_on`.
 #[track_caller]
 pub fn call_on_others(f: impl Fn() + Sync) {

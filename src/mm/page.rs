@@ -104,6 +104,9 @@ impl PageState {
     }
 }
 
+/// In the state of each page of a slab, tails too: `owner` is the number of its cache.
+const SLAB_PAGE: u32 = 1 << 31;
+
 /// What is known of a page.
 #[derive(Debug)]
 #[repr(C, align(32))]
@@ -160,6 +163,27 @@ impl PageDesc {
     pub(super) fn set_kind(&self, kind: PageKind) {
         let state = self.state.load(Relaxed);
         self.state.store(state & !0xff | kind as u32, Relaxed);
+    }
+
+    /// Marks the page, head or tail, as one of a slab of cache number `slot`, or as none any more.
+    ///
+    /// Context: any; the caller holds the block. What hands an object over orders this before another core frees it.
+    pub(super) fn set_slab(&self, slot: Option<usize>) {
+        let state = self.state.load(Relaxed) & !SLAB_PAGE;
+        self.owner.store(slot.unwrap_or(0) as u64, Relaxed);
+        self.state.store(if slot.is_some() { state | SLAB_PAGE } else { state }, Relaxed);
+    }
+
+    /// Whether the page is part of a slab. One bit, so that `kfree` knows with one test.
+    #[inline(always)]
+    pub(super) fn is_slab_page(&self) -> bool {
+        self.state.load(Relaxed) & SLAB_PAGE != 0
+    }
+
+    /// The number of the cache, if the page is part of a slab.
+    #[inline(always)]
+    pub(super) fn slab_slot(&self) -> usize {
+        self.owner.load(Relaxed) as usize
     }
 
     #[inline(always)]

@@ -18,6 +18,8 @@
 pub mod atomic;
 pub mod barrier;
 pub mod bitops;
+#[cfg(target_os = "none")]
+mod critical_section;
 #[cfg(feature = "debug_spinlock")]
 pub mod debug_spinlock;
 #[cfg(any(feature = "lockdep", feature = "lock_stat"))]

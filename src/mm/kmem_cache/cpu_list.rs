@@ -1,0 +1,264 @@
+//! Each core's lists of free objects: the fast path of every allocation.
+//!
+//! One list a cache, at a constant offset from TPIDR_EL1: the address of the first object, and how many more it may take. Objects are linked through
+//! their first words (`free_link`). A list is touched by its own core with irqs masked, and by nobody else; so plain loads and stores do, and
+//! pairs of words are one LDP or STP. Rejected: LDXR and STXR with irqs on (two instructions fewer, but a thread that migrates between reading
+//! TPIDR_EL1 and LDXR meets the ABA problem on another core's list) and arrays of pointers (a second cache line a free).
+//!
+//! # Invariants
+//! 1. `head` is the linear-map offset of a free object, whose first word is a link, and so on to 0; or a user has written after free.
+//! 2. `room` plus the length of the list is the cache's capacity; 0 and an empty list for a cache that is slow.
+
+use super::{CACHES, Cache, slabs};
+use crate::arch::irq;
+use crate::cpu::IrqGuard;
+use crate::cpu::local::{NR_SLAB_CACHES, OwnWords, SLAB_WORDS, local, local_of};
+use crate::mm::addr::{LINEAR_BASE, PAGE_SHIFT};
+use crate::mm::free_link::{LinkKey, decode, encode};
+use crate::mm::page::PageDesc;
+use core::hint::cold_path;
+use core::ptr::NonNull;
+
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+struct FreeList {
+    head: u64,
+    room: u64,
+}
+
+/// What `CoreLocal::slabs` holds.
+#[repr(C)]
+struct CpuSlabs {
+    key: LinkKey,
+    /// Copies of what `page` has in statics: one LDP.
+    descs: *const PageDesc,
+    nr_pages: usize,
+    lists: [FreeList; NR_SLAB_CACHES],
+}
+
+const _: () = assert!(size_of::<CpuSlabs>() == SLAB_WORDS * size_of::<usize>());
+
+/// A list's end is not what a list ends in: somebody wrote to a free object.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BrokenList {
+    /// The object whose first word is no link.
+    pub object: NonNull<u8>,
+    /// That word.
+    pub word: u64,
+    /// Objects that are out of reach now.
+    pub nr_lost: usize,
+}
+
+/// How many objects of `stride` bytes a core's list holds, and how many move at a time.
+pub(super) const fn capacity_and_batch(stride: usize) -> (usize, usize) {
+    match stride {
+        0..=512 => (128, 64),
+        513..=1024 => (64, 32),
+        1025..=4096 => (16, 8),
+        _ => (8, 4),
+    }
+}
+
+fn slabs_in(words: &OwnWords<SLAB_WORDS>) -> *mut CpuSlabs {
+    words.as_ptr().cast()
+}
+
+/// This core's lists.
+///
+/// # Safety
+/// Irqs are masked as long as the answer is used, and it is the only one.
+#[inline(always)]
+unsafe fn own<'a>() -> &'a mut CpuSlabs {
+    // SAFETY: the words have this layout (assertion above); this core alone touches them and by the contract nothing on it comes in between.
+    unsafe { &mut *local().slabs.as_ptr().cast::<CpuSlabs>() }
+}
+
+/// The object at an offset of the linear map.
+#[inline(always)]
+fn object_at(offset: u64) -> NonNull<u8> {
+    let address = (LINEAR_BASE | offset as usize) as *mut u8;
+    // SAFETY: the linear map does not begin at 0.
+    unsafe { NonNull::new_unchecked(address) }
+}
+
+#[inline(always)]
+fn offset_of(object: *mut u8) -> u64 {
+    // XOR and not a subtraction: what is not in the linear map becomes larger than every page number.
+    (object as usize ^ LINEAR_BASE) as u64
+}
+
+/// The list of place `slot`.
+///
+/// # Safety
+/// `slot` is less than `NR_SLAB_CACHES`.
+#[inline(always)]
+unsafe fn list(lists: &mut [FreeList; NR_SLAB_CACHES], slot: usize) -> &mut FreeList {
+    // SAFETY: by the contract of this function.
+    unsafe { lists.get_unchecked_mut(slot) }
+}
+
+/// Takes an object from this core's list of cache `slot`; `None` if it is empty, or broken, which the slow path finds out.
+///
+/// Context: any.
+#[inline(always)]
+pub(in crate::mm) fn try_alloc(slot: usize) -> Option<NonNull<u8>> {
+    if slot >= NR_SLAB_CACHES {
+        return None;
+    }
+    let mask = irq::save();
+    // SAFETY: irqs are masked until `restore`.
+    let slabs = unsafe { own() };
+    // SAFETY: just compared.
+    let list = unsafe { list(&mut slabs.lists, slot) };
+    let head = list.head;
+    if head != 0 {
+        // SAFETY: invariant 1: a free object, which is memory of the linear map; any word is a valid `u64`.
+        let word = unsafe { object_at(head).cast::<u64>().read() };
+        if let Some(next) = decode(slabs.key.inverse, head, word) {
+            *list = FreeList { head: next, room: list.room + 1 };
+            irq::restore(mask);
+            return Some(object_at(head));
+        }
+    }
+    irq::restore(mask);
+    None
+}
+
+/// Gives an object of any cache to this core's list. False if that was not possible or something is suspicious: the slow path decides.
+///
+/// # Safety
+/// As `kfree`.
+#[inline(always)]
+pub(in crate::mm) unsafe fn free_any(object: *mut u8) -> bool {
+    let offset = offset_of(object);
+    let mask = irq::save();
+    // SAFETY: irqs are masked until `restore`.
+    let slabs = unsafe { own() };
+    let page = (offset >> PAGE_SHIFT) as usize;
+    if page < slabs.nr_pages {
+        // SAFETY: `descs` has `nr_pages` descriptors.
+        let desc = unsafe { &*slabs.descs.add(page) };
+        if desc.is_slab_page() {
+            // SAFETY: the owner of a slab's page is the number of a cache (`slabs::new_slab`).
+            let list = unsafe { list(&mut slabs.lists, desc.slab_slot()) };
+            if list.head != offset && list.room != 0 {
+                let link = encode(slabs.key.multiplier, offset, list.head);
+                // SAFETY: an object of a slab, at least a word, which the caller gives away.
+                unsafe { object.cast::<u64>().write(link) };
+                *list = FreeList { head: offset, room: list.room - 1 };
+                irq::restore(mask);
+                return true;
+            }
+        }
+    }
+    irq::restore(mask);
+    cold_path();
+    false
+}
+
+/// This core's list of one cache, for the slow paths: irqs are off while it lives.
+pub(super) struct OwnList {
+    slot: usize,
+    _irqs_off: IrqGuard,
+}
+
+impl OwnList {
+    /// Context: any.
+    pub fn new(slot: usize) -> Self {
+        assert!(slot < NR_SLAB_CACHES, "there is no cache {slot}");
+        Self { slot, _irqs_off: IrqGuard::new() }
+    }
+
+    fn with<R>(&mut self, f: impl FnOnce(&mut FreeList, LinkKey) -> R) -> R {
+        // SAFETY: irqs are off as long as `self` lives, and the exclusive borrow makes this the only use.
+        let slabs = unsafe { own() };
+        f(&mut slabs.lists[self.slot], slabs.key)
+    }
+
+    /// Takes an object; a broken list is cut off and named.
+    pub fn pop(&mut self) -> Result<Option<NonNull<u8>>, BrokenList> {
+        let capacity = CACHES[self.slot].params().capacity as u64;
+        self.with(|list, key| {
+            if list.head == 0 {
+                return Ok(None);
+            }
+            let object = object_at(list.head);
+            // SAFETY: as in `try_alloc`.
+            let word = unsafe { object.cast::<u64>().read() };
+            match decode(key.inverse, list.head, word) {
+                Some(next) => {
+                    *list = FreeList { head: next, room: list.room + 1 };
+                    Ok(Some(object))
+                }
+                None => {
+                    let nr_lost = capacity.saturating_sub(list.room) as usize;
+                    *list = FreeList { head: 0, room: capacity };
+                    Err(BrokenList { object, word, nr_lost })
+                }
+            }
+        })
+    }
+
+    /// Gives an object; the caller has seen to it that there is room.
+    ///
+    /// # Safety
+    /// A free object of this cache, in no list.
+    pub unsafe fn push(&mut self, object: NonNull<u8>) {
+        self.with(|list, key| {
+            let offset = offset_of(object.as_ptr());
+            let link = encode(key.multiplier, offset, list.head);
+            // SAFETY: by the contract: a free object has at least a word, and nobody uses it.
+            unsafe { object.cast::<u64>().write(link) };
+            *list = FreeList { head: offset, room: list.room.saturating_sub(1) };
+        });
+    }
+
+    /// Whether `object` is the one that was freed last.
+    pub fn is_head(&mut self, object: NonNull<u8>) -> bool {
+        self.with(|list, _| list.head == offset_of(object.as_ptr()))
+    }
+
+    /// Objects that it may still take.
+    pub fn room(&mut self) -> usize {
+        self.with(|list, _| list.room as usize)
+    }
+}
+
+/// Gives this core's free objects of cache `slot` back to the slabs. Context: any.
+pub(super) fn drain(slot: usize) {
+    if CACHES[slot].state.load(core::sync::atomic::Ordering::Acquire) != super::FREE {
+        slabs::put_back(&CACHES[slot], usize::MAX);
+    }
+}
+
+/// Sets what this core's list of `slot`, which is empty, may take.
+pub(super) fn set_own_room(slot: usize, room: usize) {
+    OwnList::new(slot).with(|list, _| *list = FreeList { head: list.head, room: room as u64 });
+}
+
+/// Sets what every core's list of `slot` may take. No object of the cache exists: it is being made, or has just been emptied.
+pub(super) fn set_room(slot: usize, room: usize) {
+    for cpu in 0..crate::arch::NR_CPUS {
+        let slabs = slabs_in(&local_of(cpu).slabs);
+        // SAFETY: in range (`CACHES[slot]` exists). A core touches this list when it allocates from the cache or frees an object of it, and
+        // the cache has no user and no object now; what publishes it (`LIVE`, release) orders this before.
+        let list = unsafe { &raw mut (*slabs).lists[slot] };
+        // SAFETY: as above.
+        unsafe { list.write(FreeList { head: 0, room: room as u64 }) };
+    }
+}
+
+/// Fills in the fixed words of every core.
+pub(super) fn init(seed: u64, descs: &'static [PageDesc]) {
+    for cpu in 0..crate::arch::NR_CPUS {
+        let lists = [FreeList { head: 0, room: 0 }; NR_SLAB_CACHES];
+        let slabs = CpuSlabs { key: LinkKey::new(seed), descs: descs.as_ptr(), nr_pages: descs.len(), lists };
+        // SAFETY: boot, on the one core that runs: nobody uses the words.
+        unsafe { slabs_in(&local_of(cpu).slabs).write(slabs) };
+    }
+}
+
+/// The cache of a marked page.
+pub(super) fn cache_of(desc: &PageDesc) -> Option<&'static Cache> {
+    if desc.is_slab_page() { CACHES.get(desc.slab_slot()) } else { None }
+}

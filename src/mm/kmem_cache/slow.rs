@@ -1,0 +1,211 @@
+//! What happens when a core's list is empty, full, or not to be trusted.
+
+use super::cpu_list::OwnList;
+use super::slabs::{self, Place};
+use super::{Cache, check, cpu_list, report};
+use crate::arch;
+use crate::cpu;
+use crate::mm::addr::{Pfn, VirtAddr};
+use crate::mm::fault_attr::FAILSLAB;
+use crate::mm::gfp::GfpFlags;
+use crate::mm::page::{self, PageKind};
+use crate::mm::slab::PutError;
+use crate::mm::slab_layout::SlabFlags;
+use crate::mm::slub_debug::{self, UnknownLetter};
+use crate::upcalls;
+use core::panic::Location;
+use core::ptr::NonNull;
+use spin::Once;
+
+/// `slub_debug=`, if it was given.
+static BOOT_DEBUG: Once<&'static str> = Once::new();
+
+pub(super) fn set_boot_debug(argument: &'static str) -> Result<(), UnknownLetter> {
+    slub_debug::flags_for(argument, "")?;
+    BOOT_DEBUG.call_once(|| argument);
+    Ok(())
+}
+
+/// What `slub_debug=` asks of a cache.
+pub(super) fn boot_flags(name: &str) -> SlabFlags {
+    BOOT_DEBUG.get().and_then(|argument| slub_debug::flags_for(argument, name).ok()).unwrap_or(SlabFlags::empty())
+}
+
+/// Reports, in builds with `debug`, a request that may sleep where nobody may.
+///
+/// Context: any. Nothing in builds without.
+#[inline(always)]
+#[track_caller]
+pub fn check_context(gfp: GfpFlags) {
+    if cfg!(feature = "debug") && gfp.may_sleep() && cpu::is_atomic() {
+        may_not_sleep(Location::caller());
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn may_not_sleep(place: &'static Location<'static>) {
+    // Boot runs with irqs masked until the first core is online, and nothing can sleep yet.
+    if cpu::online_mask() != 0 {
+        let masked = if arch::irq::is_masked() { ", irqs off" } else { "" };
+        let count = cpu::preempt_count();
+        let what =
+            format_args!("a request for memory that may sleep in atomic context: count {count:#x}{masked}; ask with ATOMIC or NOWAIT");
+        upcalls::bug_report(what, place);
+        report::count();
+    }
+}
+
+/// Allocates when this core's list has nothing.
+///
+/// Context: any that `gfp` permits.
+#[cold]
+#[inline(never)]
+pub(in crate::mm) fn alloc_slow(cache: &'static Cache, gfp: GfpFlags) -> Option<NonNull<u8>> {
+    if FAILSLAB.is_armed() && FAILSLAB.should_fail(cache.name()) {
+        return None;
+    }
+    let object = if cache.is_slow() { take_checked(cache, gfp) } else { refill(cache, gfp) };
+    core::hint::black_box(object)
+}
+
+/// Takes a batch: one object for the caller, the rest for this core's list.
+fn refill(cache: &'static Cache, gfp: GfpFlags) -> Option<NonNull<u8>> {
+    let params = cache.params();
+    let mut new_slab: Option<Pfn> = None;
+    loop {
+        let (found, broken) = {
+            let mut list = OwnList::new(cache.slot());
+            match list.pop() {
+                Ok(Some(object)) => (Some(object), None),
+                popped => {
+                    let mut slabs = cache.slabs.lock();
+                    new_slab.take().into_iter().for_each(|head| slabs::add(&mut slabs, head));
+                    let max = params.batch.min(list.room() + 1);
+                    let mut first = None;
+                    slabs.take_up_to(params, max, |place| match first {
+                        None => first = Some(place.object(params)),
+                        // SAFETY: taken from the slab just now, so free and in no list.
+                        Some(_) => unsafe { list.push(place.object(params)) },
+                    });
+                    (first, popped.err())
+                }
+            }
+        };
+        broken.iter().for_each(|broken| report::broken_list(cache, broken));
+        if found.is_some() {
+            // The list may have been filled from elsewhere meanwhile: then the slab is for those who come.
+            new_slab.into_iter().for_each(|head| slabs::add(&mut cache.slabs.lock(), head));
+            return found;
+        }
+        new_slab = Some(slabs::new_slab(cache, gfp)?);
+    }
+}
+
+/// Takes one object from the slabs and looks at it. One that is damaged is reported and never given out.
+fn take_checked(cache: &'static Cache, gfp: GfpFlags) -> Option<NonNull<u8>> {
+    let params = cache.params();
+    let mut new_slab = None;
+    loop {
+        let mut found = None;
+        {
+            let mut slabs = cache.slabs.lock();
+            new_slab.take().into_iter().for_each(|head| slabs::add(&mut slabs, head));
+            slabs.take_up_to(params, 1, |place| found = Some(place));
+        }
+        match found {
+            Some(place) if check::on_alloc(cache, place) => return Some(place.object(params)),
+            Some(_) => {}
+            None => new_slab = Some(slabs::new_slab(cache, gfp)?),
+        }
+    }
+}
+
+/// Frees to `cache`: on the fast path if the object is of this cache.
+///
+/// # Safety
+/// As `CacheHandle::free`.
+#[inline]
+pub(super) unsafe fn free_to(cache: &'static Cache, object: NonNull<u8>) {
+    let is_ours =
+        page::of_virt(VirtAddr::from_ptr(object.as_ptr())).is_some_and(|desc| desc.is_slab_page() && desc.slab_slot() == cache.slot());
+    // SAFETY: by the contract of this function.
+    if is_ours && unsafe { cpu_list::free_any(object.as_ptr()) } {
+        return;
+    }
+    let _reported = free_slow(object, Some(cache));
+}
+
+/// A pointer that nothing here gave out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidFree;
+
+/// Frees what the fast path did not: finds out what `object` is, and reports what it cannot be. `Ok(false)`: not of a slab, but a large kmalloc.
+///
+/// Context: any.
+#[cold]
+#[inline(never)]
+pub(in crate::mm) fn free_slow(object: NonNull<u8>, expected: Option<&'static Cache>) -> Result<bool, InvalidFree> {
+    let desc = page::of_virt(VirtAddr::from_ptr(object.as_ptr()));
+    let Some(cache) = desc.and_then(cpu_list::cache_of) else {
+        if expected.is_none() && desc.is_some_and(|desc| desc.kind() == PageKind::LargeKmalloc) {
+            return Ok(false);
+        }
+        report::invalid_pointer(expected, object, desc);
+        return Err(InvalidFree);
+    };
+    if expected.is_some_and(|expected| !core::ptr::eq(expected, cache)) {
+        report::wrong_cache(cache, expected.map_or("", |expected| expected.name()), object);
+        return Err(InvalidFree);
+    }
+    if cache.is_slow() {
+        return free_checked(cache, object);
+    }
+    let is_double = {
+        let mut list = OwnList::new(cache.slot());
+        list.is_head(object)
+    };
+    if is_double {
+        report::bad_free(cache, object, PutError::AlreadyFree);
+        return Err(InvalidFree);
+    }
+    slabs::put_back(cache, cache.params().batch);
+    let mut list = OwnList::new(cache.slot());
+    if list.room() == 0 {
+        drop(list);
+        return free_checked(cache, object);
+    }
+    // SAFETY: the caller of `kfree` gives it away; it is of this cache, and the list has room.
+    unsafe { list.push(object) };
+    Ok(true)
+}
+
+/// Puts one object back to its slab, with every check that the cache asks for.
+fn free_checked(cache: &'static Cache, object: NonNull<u8>) -> Result<bool, InvalidFree> {
+    let params = cache.params();
+    let result = match Place::of(params, object) {
+        None => Err(PutError::NotAnObject),
+        Some(place) => {
+            let mut slabs = cache.slabs.lock();
+            if !slabs.is_taken(params, place) {
+                Err(PutError::AlreadyFree)
+            } else {
+                // The look and the fill are under the lock: two cores that free the same object must not both find it out.
+                check::on_free(cache, place);
+                slabs.put(params, place)
+            }
+        }
+    };
+    if let Err(error) = result {
+        report::bad_free(cache, object, error);
+        return Err(InvalidFree);
+    }
+    slabs::release_empty(cache, params.max_empty);
+    Ok(true)
+}
+
+/// Bytes of the object that begins at `object`, if it is one of a cache. Context: any; the caller holds the object.
+pub(in crate::mm) fn object_size(object: NonNull<u8>) -> Option<usize> {
+    let cache = page::of_virt(VirtAddr::from_ptr(object.as_ptr())).and_then(cpu_list::cache_of)?;
+    Some(cache.params().layout.object_size)
+}
