@@ -43,7 +43,7 @@ gdb: tools ## the same under a debugger, stopped before the first instruction
 	@$(TOOLS) gdb
 
 ##@ Test
-.PHONY: test check soak verify mutants-ordering
+.PHONY: test check soak verify mutants-ordering bench bench-check bench-baseline
 test: tools ## host tests, then every suite under QEMU (ONLY=pattern chooses)
 	@$(TOOLS) test
 check: tools ## format, lints, documentation, layers, licences
@@ -52,6 +52,12 @@ verify: tools ## the compiled primitives against Arm's memory model, with broken
 	@$(TOOLS) verify
 mutants-ordering: tools ## weaken every order in them, one at a time: which check notices?
 	@$(TOOLS) verify mutants
+bench: tools ## what each operation costs, in instructions, beside targets, Linux and peers
+	@$(TOOLS) bench
+bench-check: tools ## the same, compared with tests/bench/baseline.csv
+	@$(TOOLS) bench check
+bench-baseline: tools ## the same, kept as the baseline
+	@$(TOOLS) bench baseline
 soak: tools ## boot N times (100), under load, with -icount and with each device tree
 	@$(TOOLS) soak
 

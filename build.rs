@@ -14,6 +14,7 @@ fn main() {
         println!("cargo:rustc-link-arg-bins=-T{script}");
         println!("cargo:rustc-link-arg-bins=--build-id=sha1");
         if env::var_os("CARGO_FEATURE_DEFMT").is_some() {
+            println!("cargo:defmt=1");
             println!("cargo:rustc-link-arg-bins=-Tdefmt.x");
         }
     }

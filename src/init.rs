@@ -24,7 +24,7 @@ use crate::debug::symbols;
 use crate::mm::{heap, kernel_map};
 use crate::platform::{hardware, rpi4};
 use crate::sched::{self, idle, kthread};
-use crate::{cpu, irq, log, time, upcalls};
+use crate::{bench, cpu, irq, log, time, upcalls};
 
 /// Upcall of arch: core 0 has reached Rust.
 #[unsafe(no_mangle)]
@@ -119,6 +119,7 @@ fn start_interrupts() {
 /// Context: thread, core 0.
 pub fn serve_shell() -> ! {
     let shell = run::shell();
+    bench::note_prompt();
     if let Some(script) = argument().string("run") {
         run::script_then_power_off(shell, script);
     }

@@ -2,6 +2,7 @@
 //!
 //! The Makefile is the face of it; what a target does is in the module of the same name here.
 
+mod bench;
 mod check;
 mod console;
 mod console_noise;
@@ -45,6 +46,7 @@ fn main() -> anyhow::Result<ExitCode> {
         "build" => kernel::main(&args),
         "qemu" => qemu::main(),
         "gdb" => gdb::main(),
+        "bench" => bench::main(&args),
         "test" => test::main(),
         "check" => check::main(),
         "objdump" => inspect::objdump(),

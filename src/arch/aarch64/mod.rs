@@ -136,6 +136,29 @@ pub fn stack_pointer() -> usize {
     sp
 }
 
+/// Makes the function that this is inlined into begin with its frame record, whatever path it takes then: for the benchmarks, which take its cost off.
+#[inline(always)]
+pub fn force_frame() {
+    // SAFETY: no instruction; X30 is only said to change, so it is saved before this point.
+    unsafe { asm!("", out("x30") _, options(nomem, nostack, preserves_flags)) };
+}
+
+/// Uses a value without an instruction: whatever register it is in, it must have been computed.
+#[inline(always)]
+pub fn observe(value: u64) {
+    // SAFETY: no instruction.
+    unsafe { asm!("/* {} */", in(reg) value, options(nomem, nostack, preserves_flags)) };
+}
+
+/// Branches on a condition and does nothing on either side.
+#[inline(always)]
+pub fn observe_branch(condition: bool) {
+    if condition {
+        // SAFETY: no instruction, but for the compiler something that the other side has not.
+        unsafe { asm!("/* taken */", options(nomem, nostack, preserves_flags)) };
+    }
+}
+
 /// Where the caller is: program counter and frame pointer.
 #[inline(always)]
 pub fn position() -> (usize, usize) {

@@ -1,0 +1,219 @@
+//! `make bench`: what each operation costs, exactly; `make bench-check`: whether anything got worse.
+//!
+//! Images are built as they are shipped: profile release, all checks off. The one in tests/bench is the kernel with its peers linked in, and its shell's
+//! `bench` counts; the shipped image gives what boot costs. All counting boots twice, and the two must agree in every digit.
+//! docs/performance.md tells the method and explains the figures.
+
+mod baseline;
+mod cycles;
+mod session;
+mod table;
+mod targets;
+mod wire;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+use object::{Object, ObjectSection};
+
+use crate::kernel::{self, Kernel, Log, Profile};
+use crate::workspace;
+use session::{Row, SELF};
+use table::Line;
+
+const PACKAGE: &str = "tetra-bench";
+/// The row that the shipped image is asked for.
+const BOOT_ROW: &str = "boot.reset_to_prompt";
+/// The group that only a kernel built with the feature `defmt` has other rows for.
+const LOG_GROUP: &str = "log.";
+
+/// What is done with the figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    Show,
+    Check,
+    KeepAsBaseline,
+}
+
+/// `tetra-tools bench [check|baseline]`.
+pub fn main(args: &[String]) -> Result<ExitCode> {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let purpose = match args.as_slice() {
+        [] => Use::Show,
+        ["check"] => Use::Check,
+        ["baseline"] => Use::KeepAsBaseline,
+        _ => bail!("usage: bench [check|baseline]"),
+    };
+    let images = Images::build()?;
+    let rows = progress("count, twice", || images.count())?;
+    let mut lines = table::join(&targets::read()?, &rows);
+    add_cycles(&mut lines, &images.bench.elf)?;
+
+    print!("{}", table::text(&lines, &rows));
+    let folder = workspace::target().join("bench");
+    keep(&folder.join("costs.csv"), &table::costs_csv(&lines))?;
+    keep(&folder.join("peers.csv"), &table::peers_csv(&rows))?;
+    match purpose {
+        Use::Show => show_more(&images)?,
+        Use::Check => return check(&lines),
+        Use::KeepAsBaseline => println!("written: {}", baseline::write(&lines)?.display()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The kernels that are measured.
+struct Images {
+    /// With the peers.
+    bench: Kernel,
+    /// The same with the binary log.
+    bench_defmt: Kernel,
+    /// As it is shipped.
+    shipped: Kernel,
+}
+
+impl Images {
+    fn build() -> Result<Self> {
+        let image = |package: &str, bin: &str, log: Log, folder: &str| {
+            progress(&format!("build {folder}"), || {
+                Ok(kernel::build(package, Some(bin), &log_features(log), Profile::Release, folder)?.remove(0))
+            })
+        };
+        Ok(Self {
+            shipped: image("tetra", "kernel8", Log::Text, "bench/shipped")?,
+            bench: image(PACKAGE, "bench", Log::Text, "bench/text")?,
+            bench_defmt: image(PACKAGE, "bench", Log::Defmt, "bench/defmt")?,
+        })
+    }
+
+    /// All rows, counted in two runs that must agree.
+    fn count(&self) -> Result<Vec<Row>> {
+        let (first, second) = (self.count_once()?, self.count_once()?);
+        ensure_same(&first, &second)?;
+        Ok(first)
+    }
+
+    fn count_once(&self) -> Result<Vec<Row>> {
+        let mut rows = session::rows(&self.bench, "")?;
+        session::check_meter(&rows)?;
+        // What boot costs is the shipped image's; the peers make this one larger.
+        rows.retain(|row| row.operation != BOOT_ROW);
+        rows.extend(session::rows(&self.shipped, BOOT_ROW)?);
+        rows.extend(session::rows(&self.bench_defmt, LOG_GROUP)?);
+        let bytes = self.shipped.image.metadata()?.len();
+        rows.push(Row { operation: "boot.image_bytes".to_owned(), by: SELF.to_owned(), instructions: bytes });
+        Ok(rows)
+    }
+}
+
+/// No checks, whatever `FEATURES=` says: the figures are those of the kernel as shipped.
+fn log_features(log: Log) -> Vec<String> {
+    match log {
+        Log::Text => Vec::new(),
+        Log::Defmt => vec!["defmt".to_owned()],
+    }
+}
+
+/// The error names the first row that differs.
+fn ensure_same(first: &[Row], second: &[Row]) -> Result<()> {
+    if let Some((a, b)) = first.iter().zip(second).find(|(a, b)| a != b) {
+        bail!(
+            "two runs differ: {} by {} took {} instructions, then {} by {} took {}",
+            a.operation,
+            a.by,
+            a.instructions,
+            b.operation,
+            b.by,
+            b.instructions
+        );
+    }
+    ensure!(first.len() == second.len(), "two runs differ: {} rows, then {}", first.len(), second.len());
+    Ok(())
+}
+
+fn add_cycles(lines: &mut [Line], elf: &Path) -> Result<()> {
+    if !cycles::tools_are_there() {
+        ensure!(workspace::variable("CI").is_none(), "llvm-objdump or llvm-mca is missing; install package llvm");
+        eprintln!("SKIP  cycles on a Cortex-A72: llvm-objdump or llvm-mca is missing; install package llvm");
+        return Ok(());
+    }
+    let counts: Vec<_> = lines.iter().filter_map(|line| Some((line.target.operation.clone(), line.instructions?))).collect();
+    let cycles = progress("cycles on a Cortex-A72", || cycles::of_rows(elf, &counts))?;
+    for line in lines {
+        line.cycles = cycles.get(&line.target.operation).copied();
+    }
+    Ok(())
+}
+
+fn show_more(images: &Images) -> Result<()> {
+    println!("\nimage, bytes by section");
+    for (name, bytes) in sections(&images.shipped.elf)? {
+        println!("{bytes:>12}  {name}");
+    }
+    let text = progress("bytes on the wire, text", || wire::bytes_per_line(&images.bench))?;
+    let defmt = progress("bytes on the wire, defmt", || wire::bytes_per_line(&images.bench_defmt))?;
+    println!("\nbytes on the wire for `bench: message 42 value beef`: {text:.1} as text, {defmt:.1} as defmt");
+    println!("\n{}", workspace::target().join("bench").display());
+    Ok(())
+}
+
+/// Sections that take memory, with their sizes.
+fn sections(elf: &Path) -> Result<Vec<(String, u64)>> {
+    let bytes = std::fs::read(elf)?;
+    let file = object::File::parse(bytes.as_slice())?;
+    file.sections()
+        .filter(|section| section.size() != 0 && !section.name().is_ok_and(|name| name.starts_with(".debug")))
+        .filter(
+            |section| matches!(section.flags(), object::SectionFlags::Elf { sh_flags, .. } if sh_flags.contains(object::elf::SHF_ALLOC)),
+        )
+        .map(|section| Ok((section.name()?.to_owned(), section.size())))
+        .collect()
+}
+
+/// `make bench-check`.
+fn check(lines: &[Line]) -> Result<ExitCode> {
+    let (baseline, compiler) = (baseline::read()?, baseline::compiler()?);
+    if baseline.compiler == compiler {
+        println!("\ncompared with tests/bench/baseline.csv, {compiler}");
+    } else {
+        println!("\nthe baseline is for {}, this is {compiler}: compared with the targets instead", baseline.compiler);
+    }
+    let missing = lines.iter().filter(|line| line.instructions.is_none()).count();
+    let complaints = baseline::complaints(&baseline, &compiler, lines);
+    for complaint in &complaints {
+        println!("WORSE {complaint}");
+    }
+    println!("{} rows, {} worse, {missing} missing", lines.len(), complaints.len());
+    Ok(if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn keep(path: &Path, text: &str) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Says what is being done, and how long it took.
+fn progress<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    eprint!("{what} ... ");
+    let started = Instant::now();
+    let result = work().with_context(|| what.to_owned())?;
+    eprintln!("{:.1} s", started.elapsed().as_secs_f64());
+    Ok(result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_runs_that_differ_are_refused() {
+        let row = |instructions| Row { operation: "sync.a".to_owned(), by: SELF.to_owned(), instructions };
+        assert!(ensure_same(&[row(4)], &[row(4)]).is_ok());
+        let why = ensure_same(&[row(4)], &[row(5)]).unwrap_err().to_string();
+        assert!(why.contains("sync.a by tetra took 4 instructions, then sync.a by tetra took 5"), "{why}");
+        assert!(ensure_same(&[row(4)], &[row(4), row(4)]).is_err());
+    }
+}
