@@ -159,7 +159,7 @@ impl PageDesc {
     #[inline(always)]
     pub(super) fn set_kind(&self, kind: PageKind) {
         let state = self.state.load(Relaxed);
-        self.state.store(state & !0xff | kind as u32, Relaxed);
+        self.state.store((state & !0xff) | kind as u32, Relaxed);
     }
 
     #[inline(always)]
