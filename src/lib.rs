@@ -11,7 +11,7 @@
 //! | log | [`log`] | levels, per-core rings, consoles, `dmesg` |
 //! | reports | [`debug`] | faults, backtraces, symbols, panic |
 //! | locks | [`sync`] | atomics, bit operations, barriers, locks |
-//! | memory | [`mm`] | addresses, memblock, pages, slabs, `kmalloc`, `KBox` |
+//! | memory | [`mm`] | addresses, memblock, zones and pages, slabs, `kmalloc`, `KBox`, vmalloc, DMA |
 //! | threads, time, interrupts | [`sched`], [`time`], [`irq`] | threads, run queues; ticks; lines, dispatch, calls between cores |
 //! | devices | [`drivers`], [`platform`] | GIC, PL011, timer, mailbox, GPIO, LED, watchdog; the BCM2711 |
 //! | views | [`proc`] | what `cat /proc/...` shows |

@@ -9,7 +9,7 @@
 //!
 //! Neighbours: `lock_report` has more to say of locks; `panic` is for what is not survived.
 
-use super::backtrace;
+use super::backtrace::{self, Start};
 use super::symbols::Named;
 use crate::cpu;
 use crate::log::{Level, emit};
@@ -22,11 +22,15 @@ const NR_FRAMES: usize = 8;
 /// Upcall of all layers: prints a report. Context: any.
 #[unsafe(no_mangle)]
 fn tetra_bug_report(what: fmt::Arguments<'_>, place: &'static Location<'static>) {
-    emit(Level::Err, "", format_args!("BUG: {what}\n  at {}:{}, cpu{}, {}", place.file(), place.line(), cpu::id(), Where));
+    emit(
+        Level::Err,
+        "",
+        format_args!("BUG: {what}\n  at {}:{}, cpu{}, {}", place.file(), place.line(), cpu::id(), Where(backtrace::here())),
+    );
 }
 
-/// Thread, context and backtrace.
-struct Where;
+/// Thread, context and backtrace from here: taken before formatting begins, whose frames say nothing.
+struct Where(Start);
 
 impl fmt::Display for Where {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,7 +38,7 @@ impl fmt::Display for Where {
             Some(task) => write!(f, "thread {task}, in {}", cpu::context::name())?,
             None => write!(f, "no thread yet")?,
         }
-        for frame in backtrace::Frames::from(backtrace::here()).take(NR_FRAMES) {
+        for frame in backtrace::Frames::from(self.0).take(NR_FRAMES) {
             write!(f, "\n  {:#018x} {}", frame.address, Named::return_to(frame.address))?;
         }
         Ok(())

@@ -30,8 +30,10 @@ use core::marker::PhantomData;
 pub unsafe trait DmaData: Copy + 'static {}
 
 macro_rules! dma_data {
-    // SAFETY: integers have neither padding nor invalid values.
-    ($($int:ty),*) => { $(unsafe impl DmaData for $int {})* };
+    ($($int:ty),*) => {$(
+        // SAFETY: integers have neither padding nor invalid values.
+        unsafe impl DmaData for $int {}
+    )*};
 }
 dma_data!(u8, u16, u32, u64, i8, i16, i32, i64);
 

@@ -162,7 +162,7 @@ impl PageDesc {
     #[inline(always)]
     pub(super) fn set_kind(&self, kind: PageKind) {
         let state = self.state.load(Relaxed);
-        self.state.store(state & !0xff | kind as u32, Relaxed);
+        self.state.store((state & !0xff) | kind as u32, Relaxed);
     }
 
     /// Marks the page, head or tail, as one of a slab of cache number `slot`, or as none any more.

@@ -272,7 +272,7 @@ fn take_blocks(nr_pages: usize, gfp: GfpFlags) -> Result<u32, AllocError> {
     while left > 0 {
         let order = Order::new(largest.min(left.ilog2() as usize)).expect("the largest is an order");
         // Large blocks are welcome, not needed: no reclaim and no report for them.
-        let flags = if order == Order::ZERO { gfp } else { (gfp - GfpFlags::NOFAIL) - GfpFlags::RECLAIM | GfpFlags::NOWARN };
+        let flags = if order == Order::ZERO { gfp } else { (gfp - GfpFlags::NOFAIL - GfpFlags::RECLAIM) | GfpFlags::NOWARN };
         match page_alloc::alloc_pages(flags, order) {
             Ok(pfn) => {
                 let head = page::desc(pfn).expect("an allocated page has a descriptor");

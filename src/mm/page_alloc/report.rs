@@ -16,7 +16,6 @@ use crate::mm::zone::{Mark, Zone};
 use core::fmt;
 
 /// Frames that are shown: more do not fit a record.
-#[cfg(target_os = "none")]
 const NR_FRAMES: usize = 6;
 
 static LIMIT: RateLimit = RateLimit::new();
@@ -25,9 +24,15 @@ static LIMIT: RateLimit = RateLimit::new();
 #[cold]
 pub(super) fn failure(gfp: GfpFlags, order: Order, is_injected: bool) {
     if LIMIT.allows("page allocation failure") {
+        let mut frames = [0; NR_FRAMES];
+        frames.iter_mut().zip(callers()).for_each(|(slot, address)| *slot = address);
         let why = if is_injected { " (injected)" } else { "" };
         let (order, context) = (order.value(), cpu::context::name());
-        emit(Level::Warning, "", format_args!("page allocation failure{why}: order {order}, {}, in {context}{}", Flags(gfp), State));
+        emit(
+            Level::Warning,
+            "",
+            format_args!("page allocation failure{why}: order {order}, {}, in {context}{}", Flags(gfp), State(frames)),
+        );
     }
 }
 
@@ -55,14 +60,15 @@ impl fmt::Display for Flags {
     }
 }
 
-/// The zones with memory, and the callers.
-struct State;
+/// The zones with memory, and the callers: return addresses, 0 behind the last.
+#[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "host: no stack is walked"))]
+struct State([usize; NR_FRAMES]);
 
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         ZONES.iter().filter(|zone| zone.managed() > 0).try_for_each(|zone| write_zone(f, zone))?;
         #[cfg(target_os = "none")]
-        for address in callers().take(NR_FRAMES) {
+        for address in self.0.into_iter().take_while(|address| *address != 0) {
             write!(f, "\n  {address:#018x} {}", crate::debug::symbols::Named::return_to(address))?;
         }
         Ok(())
