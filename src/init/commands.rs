@@ -3,4 +3,5 @@
 mod end;
 mod hardware;
 mod log;
+mod slab;
 mod symbols;
