@@ -6,5 +6,6 @@ mod hardware;
 mod locks;
 mod log;
 mod memory;
+mod slab;
 mod symbols;
 mod threads;

@@ -212,7 +212,8 @@ mod tests {
             let layout = SlabLayout::new(size, 1 << shift, SlabFlags::from_bits_truncate(bits)).unwrap();
             prop_assert!(layout.nr_objects > 0 && layout.stride.is_multiple_of(1 << shift) && layout.red_left.is_multiple_of(1 << shift));
             prop_assert!(layout.nr_objects * layout.stride <= layout.map_offset());
-            prop_assert!(layout.nr_objects <= if layout.map_words == 0 { 64 } else { layout.map_words * 64 });
+            let nr_bits = layout.map_words.max(1) * 64;
+            prop_assert!(layout.nr_objects <= nr_bits);
             prop_assert!(layout.red_left + layout.padded_size + layout.red_right <= layout.stride);
             for index in [0, layout.nr_objects - 1] {
                 let offset = layout.offset_of(index);
