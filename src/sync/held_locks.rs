@@ -89,6 +89,12 @@ impl HeldLocks {
         self.slots[..self.len()].iter().filter_map(Slot::get)
     }
 
+    /// Forgets all. Context: the stack's own.
+    #[cfg(feature = "lockdep")]
+    pub(super) fn clear(&self) {
+        self.len.store(0, Relaxed);
+    }
+
     /// Hash of the chain of locks held: 0 if there is none.
     pub fn key(&self) -> u64 {
         self.len().checked_sub(1).map_or(0, |top| self.slots[top].key.load(Relaxed))

@@ -167,6 +167,11 @@ impl<const NODES: usize, const EDGES: usize> Graph<NODES, EDGES> {
         Self { edges: [Edge::NONE; EDGES], nr_edges: 0, first: [0; NODES], search, nr_searches: 0 }
     }
 
+    /// Forgets all edges, in place.
+    pub fn clear(&mut self) {
+        (self.nr_edges, self.first) = (0, [0; NODES]);
+    }
+
     /// Adds an edge unless one that covers it is there.
     ///
     /// # Errors
@@ -283,10 +288,12 @@ impl<const NODES: usize, const EDGES: usize> Default for Graph<NODES, EDGES> {
 }
 
 #[cfg(all(test, not(loom)))]
+pub(super) const EN: Kind = Kind { is_exclusive: true, is_recursive: false };
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
-    const EN: Kind = Kind { is_exclusive: true, is_recursive: false };
     const ER: Kind = Kind { is_exclusive: true, is_recursive: true };
     const SN: Kind = Kind { is_exclusive: false, is_recursive: false };
 

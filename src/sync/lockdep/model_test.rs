@@ -52,7 +52,7 @@ impl Naive {
 
 /// Plays `steps` on both; `Err` says at which they differ.
 fn play(steps: &[Step]) -> Result<(), String> {
-    let (mut machine, mut naive) = (Machine::new(false), Naive::default());
+    let (mut machine, mut naive) = (Machine::<128>::new(), Naive::default());
     let (mut held, mut irqs_on): (Vec<(u16, Access)>, bool) = (Vec::new(), true);
     let thread = |irqs_on: bool| if irqs_on { Context::THREAD } else { Context::IRQS_OFF };
     for (at, step) in steps.iter().enumerate() {

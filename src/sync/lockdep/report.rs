@@ -105,8 +105,8 @@ fn write_ring<const N: usize, const E: usize, const C: usize>(
     let nodes = nodes_of(graph, from, to, path);
     let letters = Letters(&nodes);
     writeln!(out, "the locks:")?;
-    for (at, node) in nodes.iter().enumerate().filter(|(at, node)| !node.is_interrupt() && !nodes[..*at].contains(node)) {
-        writeln!(out, "  [{}] {}", letter(at), Named(classes.get(*node)))?;
+    for node in nodes.iter().filter(|node| !node.is_interrupt()) {
+        writeln!(out, "  {} {}", letters.of(*node), Named(classes.get(*node)))?;
     }
     writeln!(out, "new: {}", Sentence { letters, from, to, origin })?;
     for (number, edge) in graph.edges_on(path).enumerate() {
@@ -144,7 +144,8 @@ struct Letters<'a>(&'a [ClassId]);
 
 impl Letters<'_> {
     fn of(self, node: ClassId) -> NodeName {
-        NodeName { node, at: self.0.iter().position(|other| *other == node) }
+        let mut locks = self.0.iter().filter(|node| !node.is_interrupt());
+        NodeName { node, at: locks.position(|other| *other == node) }
     }
 }
 
@@ -328,4 +329,45 @@ fn is_own(address: usize) -> bool {
 /// How `kind` is written in the graph for Graphviz: readers dashed.
 pub fn dot_style(kind: Kind) -> &'static str {
     if kind.is_exclusive && !kind.is_recursive { "solid" } else { "dashed" }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::sync::lockdep::graph::{EN, Refused, TRACE_LEN};
+    use std::string::String;
+
+    #[test]
+    fn a_ring_through_an_interrupt_is_told_in_order() {
+        let (mut graph, mut classes) = (Graph::<8, 8>::new(), Classes::<8>::new());
+        let at = Location::caller();
+        let [a, b] = [0, 1].map(|subclass| {
+            let class = LockClass { place: at, subclass, kind: LockKind::Spinning, first_lock: 0 };
+            classes.find_or_add(&class).unwrap()
+        });
+        let origin = Origin { held_at: Some(at), taken_at: Some(at), trace: [0x1234, 0, 0, 0, 0, 0, 0, 0] };
+        graph.add(ClassId::HARDIRQ, a, EN, &origin).unwrap();
+        graph.add(a, b, EN, &origin).unwrap();
+        let Err(Refused::Ring(path)) = graph.add(b, ClassId::HARDIRQ, EN, &origin) else { panic!("the ring is closed") };
+        let violation = Violation::Ring { from: b, to: ClassId::HARDIRQ, origin, path };
+        let mut text = String::new();
+        write(&mut text, &violation, at, &graph, &classes, &[0; TRACE_LEN]).unwrap();
+        let wanted = [
+            "==== locks and interrupts",
+            "[A] created at",
+            "new: [A] is held while a hardirq can come",
+            "seen before, 1: a hardirq takes [B]",
+            "0x0000000000001234",
+            "seen before, 2: [A] is taken while [B] is held",
+            "  CPU0                      CPU1",
+            "  holds [A]                 holds [B]",
+            "  a hardirq comes, which    |",
+            "  waits for [B]             waits for [A]",
+            "  nothing",
+        ];
+        let mut rest = text.as_str();
+        for line in wanted {
+            rest = rest.split_once(line).unwrap_or_else(|| panic!("no \"{line}\" in its place in\n{text}")).1;
+        }
+    }
 }
