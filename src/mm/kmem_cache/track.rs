@@ -43,7 +43,7 @@ pub(super) fn store(params: &Params, place: Place, which: Which) {
     for (word, frame) in track.iter_mut().zip(&trace) {
         *word = frame.load(Relaxed) as u64;
     }
-    let pid = cpu::task::try_current().map_or(0, |task| task.pid);
+    let pid = cpu::task::try_current().map_or(0, |task| task.pid());
     track[TRACK_FRAMES] = cpu::id() as u64 | u64::from(pid) << 32;
     track[TRACK_FRAMES + 1] = arch::counter::now().max(1);
     // SAFETY: the layout keeps these words behind the object, for nobody else; aligned, as all parts are whole words.
