@@ -18,6 +18,7 @@
 use super::AllocError;
 use super::addr::{Order, PAGE_SHIFT, PhysAddr, VirtAddr};
 use super::gfp::GfpFlags;
+use super::page::{self, PageKind};
 use super::pages::Pages;
 use super::vmalloc;
 use crate::arch::{barrier, cache};
@@ -142,6 +143,7 @@ impl<T: DmaData> Coherent<T> {
         // The zeros reach memory, and no line of the cacheable view stays behind to cover what the device writes.
         cache::clean_invalidate_to_poc(pages.as_ptr().addr(), order.size_bytes());
         let virt = vmalloc::map_for_dma(pages.pfn(), order.size_bytes() >> PAGE_SHIFT)?.cast();
+        mark(&pages, PageKind::Dma);
         // INVARIANT: mapped just now, and the linear view is used by nobody.
         Ok(Self { pages, virt, len, _data: PhantomData })
     }
@@ -187,6 +189,14 @@ impl<T: DmaData> Drop for Coherent<T> {
         // Stores to the buffer are complete before the page is anybody else's.
         barrier::dsb_sy();
         vmalloc::unmap_for_dma(self.virt.cast());
+        mark(&self.pages, PageKind::Allocated);
+    }
+}
+
+/// Says in the descriptor what the block is used for.
+fn mark(pages: &Pages, kind: PageKind) {
+    if let Some(head) = page::desc(pages.pfn()) {
+        head.set_kind(kind);
     }
 }
 

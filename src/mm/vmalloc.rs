@@ -174,8 +174,12 @@ pub unsafe fn vfree(pointer: *mut u8) {
 /// Context: thread.
 ///
 /// # Errors
-/// `AllocError` for no pages at all, and if tables or addresses are exhausted.
+/// `AllocError` for no pages at all, if tables or addresses are exhausted, and for `Text`: the linear map shows the pages writable, so they must not
+/// be executable here.
 pub fn vmap(pages: &[Pfn], attributes: Attributes) -> Result<*mut u8, AllocError> {
+    if attributes == Attributes::Text {
+        return Err(AllocError);
+    }
     map_each(pages.len(), AreaKind::Vmap, attributes, pages.iter().map(|pfn| (pfn.phys().value(), PAGE_SIZE)))
 }
 

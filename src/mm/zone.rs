@@ -142,9 +142,9 @@ impl Limits {
         core::array::from_fn(|zone| {
             let mut limits = Self { min: (min_free * managed[zone]).checked_div(total).unwrap_or(0), protection: [0; NR_ZONES] };
             let mut above = 0;
-            for class in zone + 1..NR_ZONES {
-                above += managed[class];
-                limits.protection[class] = above / PROTECTION_RATIO[zone];
+            for (protection, pages) in limits.protection.iter_mut().zip(managed).skip(zone + 1) {
+                above += pages;
+                *protection = above / PROTECTION_RATIO[zone];
             }
             limits
         })

@@ -403,6 +403,7 @@ fn vmap_shows_the_pages_of_its_caller() {
             write(area.wrapping_byte_add(at * PAGE_SIZE), 0x100 + at as u64);
             check_eq!(read(page.as_ptr()), 0x100 + at as u64);
         }
+        check_eq!(vmalloc::vmap(&[pages[0].pfn()], Attributes::Text), Err(AllocError));
         // SAFETY: mapped above.
         unsafe { vmalloc::vunmap(area) };
         check_eq!(attributes(area), None);
