@@ -6,8 +6,7 @@
 //! long-lived objects prevent.
 //!
 //! `GlobalAlloc` knows no GFP flags: a request is `KERNEL` where the caller may sleep, else `ATOMIC`. Code of the kernel uses `KBox`, `KVec` and `KArc`,
-//! which take flags; `alloc` with its fallible forms is for crates from outside. Its infallible forms are refused by a lint and by the check
-//! build with `no_global_oom_handling`.
+//! which take flags; `alloc` with its fallible forms is for crates from outside.
 //!
 //! Neighbours: `kmalloc`; `sync::critical_section`, which is how `embedded-alloc` locks.
 

@@ -110,12 +110,12 @@ pub(in crate::mm) fn try_alloc(slot: usize) -> Option<NonNull<u8>> {
     let slabs = unsafe { own() };
     // SAFETY: just compared.
     let list = unsafe { list(&mut slabs.lists, slot) };
-    let head = list.head;
+    let FreeList { head, room } = *list;
     if head != 0 {
         // SAFETY: invariant 1: a free object, which is memory of the linear map; any word is a valid `u64`.
         let word = unsafe { object_at(head).cast::<u64>().read() };
         if let Some(next) = decode(slabs.key.inverse, head, word) {
-            *list = FreeList { head: next, room: list.room + 1 };
+            *list = FreeList { head: next, room: room + 1 };
             irq::restore(mask);
             return Some(object_at(head));
         }
@@ -141,11 +141,13 @@ pub(in crate::mm) unsafe fn free_any(object: *mut u8) -> bool {
         if desc.is_slab_page() {
             // SAFETY: the owner of a slab's page is the number of a cache (`slabs::new_slab`).
             let list = unsafe { list(&mut slabs.lists, desc.slab_slot()) };
-            if list.head != offset && list.room != 0 {
-                let link = encode(slabs.key.multiplier, offset, list.head);
+            // Copied, so that the store to the object does not make the compiler load them again.
+            let FreeList { head, room } = *list;
+            if head != offset && room != 0 {
+                let link = encode(slabs.key.multiplier, offset, head);
                 // SAFETY: an object of a slab, at least a word, which the caller gives away.
                 unsafe { object.cast::<u64>().write(link) };
-                *list = FreeList { head: offset, room: list.room - 1 };
+                *list = FreeList { head: offset, room: room - 1 };
                 irq::restore(mask);
                 return true;
             }
