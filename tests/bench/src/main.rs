@@ -5,7 +5,15 @@
 #![no_std]
 #![no_main]
 
+mod arena;
+mod contend;
+mod critical_section;
+mod heap_command;
+mod heap_rows;
+mod heaps;
 mod messages;
+mod no_heap;
 mod peers;
+mod traces;
 
 tetra::entry!(tetra::init::serve_shell);
