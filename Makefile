@@ -30,10 +30,12 @@ TOOLS := $(OUT)/host/tools/tetra-tools
 
 # The decoder for binary logs brings many crates: only where it is used.
 DEFMT := $(if $(filter defmt,$(LOG))$(filter test,$(MAKECMDGOALS)),--features defmt)
+# So does the plotter.
+PLOTS := $(if $(filter bench,$(MAKECMDGOALS)),--features plots)
 
 .PHONY: tools
 tools:
-	@CARGO_TARGET_DIR=$(OUT)/host $(CARGO) build $(if $(V),,--quiet) --profile tools -p tetra-tools $(DEFMT)
+	@CARGO_TARGET_DIR=$(OUT)/host $(CARGO) build $(if $(V),,--quiet) --profile tools -p tetra-tools $(DEFMT) $(PLOTS)
 
 ##@ Run
 .PHONY: qemu gdb

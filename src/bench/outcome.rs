@@ -26,7 +26,7 @@ impl Outcome for bool {
 impl Outcome for u32 {
     #[inline(always)]
     fn observe(self) {
-        arch::observe(self.into());
+        arch::observe_u32(self);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The log as defmt frames, for builds with the feature `defmt`: the ring holds indices and raw arguments, the host has the texts and formats.
 //!
-//! A record is one or more frames, one behind the other, as `defmt` hands them over, not encoded: the record has a length already, and on the wire
+//! A record is one or more frames, one behind the other, as `defmt` hands them over (collected in a [`FrameBuffer`], then copied into the ring at once), not encoded: the record has a length already, and on the wire
 //! [`super::wire`] makes packets of records that plain text can stand between. `pr_*!` uses `defmt::println!`, which no filter removes; the macros
 //! that defmt itself has (`defmt::info!`, ...) arrive here too, but at build time `DEFMT_LOG` must be set for them (`DEFMT_LOG=trace`), or all below
 //! `error` vanish from the binary. Decoded by `tools/src/defmt_log.rs`, which needs the ELF file of the same build, linked with `-Tdefmt.x`.
@@ -17,11 +17,10 @@
 
 pub use defmt;
 
+use super::frame_buffer::FrameBuffer;
 use super::level::{KERN_DEBUG, KERN_ERR, KERN_INFO, KERN_WARNING, Level};
-use super::record::{FLAG_DEFMT, TEXT_MAX, WORDS_MAX};
 use super::ring::Beneath;
-use super::text_writer::TextWriter;
-use super::{RING_WORDS, RINGS, console, ring_of_this_core};
+use super::{console, ring_of_this_core, write};
 use crate::arch::{self, NR_CPUS};
 use crate::cpu::{self, PreemptGuard};
 use core::cell::UnsafeCell;
@@ -43,8 +42,10 @@ unsafe impl Sync for Core {}
 
 /// A record that frames are being written into.
 struct Open {
-    writer: TextWriter<'static, RING_WORDS>,
+    frames: FrameBuffer,
     origin: Origin,
+    /// What lay beneath it when it was opened.
+    beneath: Beneath,
     /// The context that opened it, by its counts.
     context: u32,
     /// Between the first bytes of a frame and its end.
@@ -62,7 +63,7 @@ enum Origin {
 
 impl Core {
     const fn new() -> Self {
-        Self { depth: AtomicU32::new(0), open: [const { UnsafeCell::new(Open::NOTHING) }; DEPTH_MAX] }
+        Self { depth: AtomicU32::new(0), open: [const { UnsafeCell::new(Open::new()) }; DEPTH_MAX] }
     }
 
     /// The innermost open record, if there is one and it has a slot.
@@ -79,31 +80,30 @@ impl Core {
     }
 
     /// Opens a record inside those that are open, and keeps the pin, which [`end`] undoes.
+    #[inline(always)]
     fn push(&self, pinned: PreemptGuard, origin: Origin) {
-        let beneath = super::write::beneath(&pinned);
+        let beneath = write::beneath(&pinned);
         let context = cpu::preempt_count();
         let depth = if beneath == Beneath::Nothing { 0 } else { self.depth.load(Ordering::Relaxed) };
         self.depth.store(depth + 1, Ordering::Relaxed);
-
-        let ring = ring_of_this_core();
         core::mem::forget(pinned);
+
         let Some(slot) = self.open.get(depth as usize) else { return };
-        let writer = match ring.reserve(WORDS_MAX, beneath, arch::counter::now) {
-            Some(reservation) => TextWriter::new(ring, reservation, TEXT_MAX),
-            None => TextWriter::of_nothing(ring),
-        };
         // SAFETY: the slot lies above all that are in use, and belongs to this context since `depth` was raised (invariant 2).
-        unsafe { *slot.get() = Open { writer, origin, context, is_in_frame: false } };
+        let open = unsafe { &mut *slot.get() };
+        open.frames.clear();
+        (open.origin, open.beneath, open.context, open.is_in_frame) = (origin, beneath, context, false);
     }
 
-    /// Finishes the innermost record.
+    /// Finishes the innermost record: copies it into the ring.
+    #[inline(always)]
     fn pop(&self) {
         let depth = self.depth.load(Ordering::Relaxed).wrapping_sub(1);
         if let Some(slot) = self.open.get(depth as usize) {
             // SAFETY: the innermost slot is this context's (invariant 2).
-            let open = unsafe { slot.get().replace(Open::NOTHING) };
+            let open = unsafe { &*slot.get() };
             let (Origin::Printk(level) | Origin::Direct(level)) = open.origin;
-            open.writer.finish(level, FLAG_DEFMT);
+            write::write_frames(ring_of_this_core(), open.beneath, level, &open.frames);
         }
         self.depth.store(depth, Ordering::Relaxed);
     }
@@ -160,6 +160,7 @@ struct RingLogger;
 
 // SAFETY: `acquire` never fails and is safe against interrupts and other cores: records are per core and nest (invariants 1 and 2).
 unsafe impl defmt::Logger for RingLogger {
+    #[inline]
     fn acquire() {
         let pinned = PreemptGuard::new();
         let core = this_core();
@@ -173,6 +174,7 @@ unsafe impl defmt::Logger for RingLogger {
 
     unsafe fn flush() {}
 
+    #[inline]
     unsafe fn release() {
         // SAFETY: pinned since `acquire`; the reference is gone before anything else runs.
         match unsafe { this_core().top() } {
@@ -181,6 +183,7 @@ unsafe impl defmt::Logger for RingLogger {
         }
     }
 
+    #[inline]
     unsafe fn write(bytes: &[u8]) {
         // SAFETY: pinned since `acquire`; nothing else of this core writes before the reference is gone.
         let Some(open) = (unsafe { this_core().top() }) else { return };
@@ -190,15 +193,23 @@ unsafe impl defmt::Logger for RingLogger {
             open.is_in_frame = true;
             open.origin = Origin::Direct(level_of_index(u16::from_le_bytes(*index)));
         }
-        open.writer.push_bytes(bytes);
+        open.frames.push(bytes);
     }
 }
 
 impl Open {
-    /// What lies in a slot that is not in use.
-    const NOTHING: Open =
-        Open { writer: TextWriter::of_nothing(&RINGS[0]), origin: Origin::Direct(KERN_INFO), context: 0, is_in_frame: false };
+    /// A slot that was not in use yet.
+    const fn new() -> Open {
+        Open {
+            frames: FrameBuffer::new(),
+            origin: Origin::Direct(KERN_INFO),
+            beneath: Beneath::MaybeWriter,
+            context: 0,
+            is_in_frame: false,
+        }
+    }
 
+    #[inline(always)]
     fn takes_frame(&self, context: u32) -> bool {
         matches!(self.origin, Origin::Printk(_)) && self.context == context && !self.is_in_frame
     }

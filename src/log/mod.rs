@@ -22,6 +22,8 @@ pub mod defmt_channel;
 mod dmesg;
 mod drain_flag;
 mod facade;
+#[cfg(any(test, all(feature = "defmt", target_os = "none")))]
+mod frame_buffer;
 mod hexdump;
 mod level;
 mod limit;

@@ -65,18 +65,6 @@ pub(super) enum Peek {
 }
 
 impl Reservation {
-    /// A reservation of nothing, for a writer whose ring had no room.
-    #[cfg(all(feature = "defmt", target_os = "none"))]
-    pub(super) const fn of_nothing() -> Reservation {
-        Reservation { place: Place { seq: 0, pos: 0 }, words: 0 }
-    }
-
-    /// Whether there are words to commit.
-    #[inline(always)]
-    pub(super) fn is_nothing(&self) -> bool {
-        self.words == 0
-    }
-
     /// Position of the first word of text.
     pub(super) fn text(&self) -> u32 {
         self.place.pos.wrapping_add(HEADER_WORDS)

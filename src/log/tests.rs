@@ -27,7 +27,7 @@ fn put<const WORDS: usize>(ring: &Ring<WORDS>, ticks: u64, level: Level, text: &
     let Some(reservation) = reservation else { return false };
     let mut writer = TextWriter::new(ring, reservation, text.len() as u32);
     writer.push_str(text);
-    writer.finish(level, 0);
+    writer.finish(level);
     true
 }
 
@@ -142,7 +142,7 @@ fn an_open_record_is_not_overwritten_by_what_nests_in_it() {
     assert_eq!(written, 9, "as many as fit beside the open one");
     let mut writer = TextWriter::new(&rings[0], reservation, 16);
     writer.push_str("still whole");
-    writer.finish(KERN_ERR, 0);
+    writer.finish(KERN_ERR);
 
     let mut reader = Reader::over(rings);
     assert!(put(&rings[0], 200, KERN_INFO, "and on"), "the ring goes on");
@@ -172,7 +172,7 @@ fn a_dead_writer_does_not_block_its_ring() {
     let ok = (0..100).all(|i| {
         let reservation = rings[0].reserve(words_for(8), Beneath::Nothing, || 2 + i);
         reservation.is_some_and(|reservation| {
-            TextWriter::new(&rings[0], reservation, 8).finish(KERN_INFO, 0);
+            TextWriter::new(&rings[0], reservation, 8).finish(KERN_INFO);
             true
         })
     });
@@ -195,7 +195,7 @@ fn an_unfinished_record_holds_back_what_is_later_but_not_for_ever() {
     let mut in_panic = Reader::resume(rings, patient.places(), Patience::Skip);
     assert_eq!(all(&mut in_panic), ["cpu0: 1 message lost", "cpu0 nested", "cpu1 later"]);
 
-    TextWriter::new(&rings[0], open, 8).finish(KERN_INFO, 0);
+    TextWriter::new(&rings[0], open, 8).finish(KERN_INFO);
     assert_eq!(all(&mut patient), ["cpu0", "cpu0 nested", "cpu1 later"]);
 }
 

@@ -38,28 +38,6 @@ impl<'a, const WORDS: usize> TextWriter<'a, WORDS> {
         self.append(text.as_bytes());
     }
 
-    /// A writer that takes nothing and leaves nothing.
-    #[cfg(all(feature = "defmt", target_os = "none"))]
-    pub(super) const fn of_nothing(ring: &'a Ring<WORDS>) -> Self {
-        Self { ring, reservation: Reservation::of_nothing(), bytes: 0, bytes_max: 0, partial: 0, flags: 0 }
-    }
-
-    /// Appends all of `bytes` or, if there is no room, nothing; from then on the record counts as cut off.
-    #[cfg(all(feature = "defmt", target_os = "none"))]
-    #[inline(always)]
-    pub(super) fn push_bytes(&mut self, bytes: &[u8]) {
-        if bytes.len() > (self.bytes_max - self.bytes) as usize {
-            self.bytes_max = self.bytes;
-            self.flags |= FLAG_TRUNCATED;
-        } else if let Ok(word) = bytes.try_into() {
-            self.append_word(u64::from(load_u32(word)), 4); // an argument
-        } else if let Ok(word) = bytes.try_into() {
-            self.append_word(u64::from(load_u16(word)), 2); // an index
-        } else {
-            self.append(bytes);
-        }
-    }
-
     #[cold]
     fn cut<'t>(&mut self, text: &'t str, room: usize) -> &'t str {
         self.flags |= FLAG_TRUNCATED;
@@ -100,14 +78,11 @@ impl<'a, const WORDS: usize> TextWriter<'a, WORDS> {
 
     /// Finishes the record: from now on readers see it.
     #[inline]
-    pub(super) fn finish(self, level: Level, flags: u8) {
-        if self.reservation.is_nothing() {
-            return;
-        }
+    pub(super) fn finish(self, level: Level) {
         if !self.bytes.is_multiple_of(WORD as u32) {
             self.ring.store(self.word_pos(), self.partial);
         }
-        let meta = Meta { seq: 0, bytes: self.bytes, flags: self.flags | flags, level };
+        let meta = Meta { seq: 0, bytes: self.bytes, flags: self.flags, level };
         self.ring.commit(self.reservation, words_for(self.bytes), meta);
     }
 }
@@ -172,7 +147,7 @@ mod tests {
         for piece in pieces {
             writer.write_str(piece).expect("never fails");
         }
-        writer.finish(KERN_INFO, 0);
+        writer.finish(KERN_INFO);
 
         let Peek::Done { pos, meta, .. } = ring.peek(0) else { panic!("not finished") };
         let mut words = [0; 128];

@@ -4,7 +4,11 @@
 //! The core is pinned by the preemption count from reservation to commit, so that everything between nests strictly; interrupts stay as they are.
 
 use super::console;
+#[cfg(all(feature = "defmt", target_os = "none"))]
+use super::frame_buffer::FrameBuffer;
 use super::level::Level;
+#[cfg(all(feature = "defmt", target_os = "none"))]
+use super::record::{FLAG_DEFMT, FLAG_TRUNCATED};
 use super::record::{Meta, TEXT_MAX, WORDS_MAX};
 use super::ring::{Beneath, Ring};
 use super::text_writer::{TextWriter, store_all, words_for};
@@ -77,7 +81,7 @@ pub(super) fn write_pieces<const WORDS: usize>(ring: &Ring<WORDS>, beneath: Bene
     let Some(reservation) = ring.reserve(words_for(bytes), beneath, arch::counter::now) else { return };
     let mut writer = TextWriter::new(ring, reservation, bytes);
     pieces.iter().for_each(|piece| writer.push_str(piece));
-    writer.finish(level, 0);
+    writer.finish(level);
 }
 
 #[inline(always)]
@@ -94,5 +98,24 @@ pub(super) fn write_formatted<const WORDS: usize>(
     if writer.write_fmt(args).is_err() {
         writer.push_str("<a Display failed>");
     }
-    writer.finish(level, 0);
+    writer.finish(level);
+}
+
+/// Copies finished defmt frames into a record of their size.
+#[cfg(all(feature = "defmt", target_os = "none"))]
+#[inline(always)]
+pub(super) fn write_frames<const WORDS: usize>(ring: &Ring<WORDS>, beneath: Beneath, level: Level, frames: &FrameBuffer) {
+    let words = words_for(frames.len());
+    let reservation = ring.try_reserve(words, arch::counter::now).or_else(|| {
+        core::hint::cold_path();
+        ring.reserve(words, beneath, arch::counter::now)
+    });
+    let Some(reservation) = reservation else { return };
+    let mut at = reservation.text();
+    for word in frames.words() {
+        ring.store(at, word);
+        at = at.wrapping_add(1);
+    }
+    let flags = if frames.is_cut() { FLAG_DEFMT | FLAG_TRUNCATED } else { FLAG_DEFMT };
+    ring.commit_whole(reservation, Meta { seq: 0, bytes: frames.len(), flags, level });
 }

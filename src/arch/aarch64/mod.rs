@@ -150,6 +150,13 @@ pub fn observe(value: u64) {
     unsafe { asm!("/* {} */", in(reg) value, options(nomem, nostack, preserves_flags)) };
 }
 
+/// As [`observe`]: a word of 32 bits, which nobody has to extend.
+#[inline(always)]
+pub fn observe_u32(value: u32) {
+    // SAFETY: no instruction.
+    unsafe { asm!("/* {:w} */", in(reg) value, options(nomem, nostack, preserves_flags)) };
+}
+
 /// Branches on a condition and does nothing on either side.
 #[inline(always)]
 pub fn observe_branch(condition: bool) {

@@ -5,7 +5,13 @@
 #![no_std]
 #![no_main]
 
+mod arena;
+mod contend;
+mod heap_command;
+mod heap_rows;
+mod heaps;
 mod messages;
 mod peers;
+mod traces;
 
 tetra::entry!(tetra::init::serve_shell);

@@ -6,6 +6,8 @@
 
 mod baseline;
 mod cycles;
+#[cfg(feature = "plots")]
+mod plots;
 mod session;
 mod table;
 mod targets;
@@ -56,7 +58,7 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
     keep(&folder.join("costs.csv"), &table::costs_csv(&lines))?;
     keep(&folder.join("peers.csv"), &table::peers_csv(&rows))?;
     match purpose {
-        Use::Show => show_more(&images)?,
+        Use::Show => show_more(&images, &rows, &lines)?,
         Use::Check => return check(&lines),
         Use::KeepAsBaseline => println!("written: {}", baseline::write(&lines)?.display()),
     }
@@ -146,8 +148,19 @@ fn add_cycles(lines: &mut [Line], elf: &Path) -> Result<()> {
     Ok(())
 }
 
-fn show_more(images: &Images) -> Result<()> {
-    println!("\nimage, bytes by section");
+fn show_more(images: &Images, rows: &[Row], lines: &[Line]) -> Result<()> {
+    let locks = progress("locks against cores", || session::rows(&images.bench, "-locks"))?;
+    println!(
+        "\nlocks, acquisitions a millisecond of the emulator's time, and the least of a core in percent of the most\n{}",
+        table::matrix(&locks)
+    );
+    let heaps = progress("heaps", || session::rows(&images.bench, "-heaps"))?;
+    println!("heaps, instructions a call; `peak`: the least memory in which the trace runs\n{}", table::matrix(&heaps));
+    let more = [rows, locks.as_slice(), heaps.as_slice()].concat();
+    keep(&workspace::target().join("bench/peers.csv"), &table::peers_csv(&more))?;
+    plot(lines, &more)?;
+
+    println!("image, bytes by section");
     for (name, bytes) in sections(&images.shipped.elf)? {
         println!("{bytes:>12}  {name}");
     }
@@ -155,6 +168,22 @@ fn show_more(images: &Images) -> Result<()> {
     let defmt = progress("bytes on the wire, defmt", || wire::bytes_per_line(&images.bench_defmt))?;
     println!("\nbytes on the wire for `bench: message 42 value beef`: {text:.1} as text, {defmt:.1} as defmt");
     println!("\n{}", workspace::target().join("bench").display());
+    Ok(())
+}
+
+/// Draws the pictures, if these tools were built with the plotter, as `make bench` does.
+#[cfg(feature = "plots")]
+fn plot(lines: &[Line], rows: &[Row]) -> Result<()> {
+    let at = |name: &str| workspace::target().join("bench").join(name);
+    plots::costs(&at("costs.svg"), lines, "sync.")?;
+    plots::curves(&at("heaps.svg"), rows, ("live.", ""), ("A free and an allocation of 64 bytes", "objects alive", "instructions"))?;
+    let title = "Contended locks, in lockstep";
+    plots::curves(&at("locks.svg"), rows, ("contend.", "_per_ms"), (title, "cores", "acquisitions a millisecond of the emulator's time"))
+}
+
+#[cfg(not(feature = "plots"))]
+fn plot(_lines: &[Line], _rows: &[Row]) -> Result<()> {
+    eprintln!("SKIP  plots: these tools were built without `--features plots`, which make adds for `make bench`");
     Ok(())
 }
 

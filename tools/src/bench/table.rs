@@ -77,6 +77,28 @@ pub fn text(lines: &[Line], rows: &[Row]) -> String {
     out
 }
 
+/// Rows as operations against those who did them.
+pub fn matrix(rows: &[Row]) -> String {
+    let mut columns: Vec<&str> = Vec::new();
+    let mut operations: Vec<&str> = Vec::new();
+    for row in rows {
+        if !columns.contains(&row.by.as_str()) {
+            columns.push(&row.by);
+        }
+        if !operations.contains(&row.operation.as_str()) {
+            operations.push(&row.operation);
+        }
+    }
+    let head: String = columns.iter().map(|by| format!(" {by:>22}")).collect();
+    let mut out = format!("{:28}{head}\n", "");
+    for operation in operations {
+        let value = |by: &&str| rows.iter().find(|row| row.operation == operation && row.by == **by).map(|row| row.instructions);
+        let line: String = columns.iter().map(|by| format!(" {:>22}", cell(value(by)))).collect();
+        writeln!(out, "{operation:28}{line}").expect("a string takes all");
+    }
+    out
+}
+
 /// `costs.csv`: every operation; one that is missing has an empty count.
 pub fn costs_csv(lines: &[Line]) -> String {
     let mut out = "operation,instructions,target,linux,limit\n".to_owned();
@@ -132,6 +154,14 @@ mod tests {
             [("sync.a", Verdict::Met), ("sync.b", Verdict::Over(2)), ("sync.c", Verdict::Missing), ("sync.new", Verdict::NoTarget)];
         assert_eq!(verdicts, expected);
         assert!(text(&lines, &rows).contains("missing"));
+    }
+
+    #[test]
+    fn a_matrix_shows_what_is_not_there_as_a_dash() {
+        let (_, rows) = sample();
+        let text = matrix(&rows[..3]);
+        let lines: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines, [vec![SELF, "spin"], vec!["sync.a", "4", "9"], vec!["sync.b", "6", "-"]]);
     }
 
     #[test]
