@@ -39,10 +39,10 @@ mod switch;
 pub mod thread;
 #[cfg(target_os = "none")]
 mod timeout;
-#[cfg(all(test, loom))]
-mod wake_model;
 #[cfg(target_os = "none")]
 mod wake;
+#[cfg(all(test, loom))]
+mod wake_model;
 
 #[cfg(target_os = "none")]
 pub use self::{
