@@ -113,7 +113,8 @@ pub fn check_no_locks_held() -> bool {
 #[cold]
 fn report_once(violation: &Violation, at: &'static Location<'static>) {
     if IS_ON.swap(false, Relaxed) {
-        lock_watch::with_classes(|classes| GRAPH.with(|graph| report::print(violation, at, graph, classes, &trace())));
+        let trace = trace();
+        lock_watch::with_classes(|classes| GRAPH.with(|graph| report::print(violation, at, graph, classes, &trace)));
     }
 }
 

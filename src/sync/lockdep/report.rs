@@ -317,13 +317,23 @@ fn write_trace(out: &mut dyn Write, trace: &[usize]) -> fmt::Result {
 
 /// Whether a call came from the checks.
 fn is_own(address: usize) -> bool {
-    const OWN: [&str; 3] = ["tetra::sync::lockdep::", "tetra::sync::lock_watch::", "tetra_lock_trace"];
-    let mut name = arrayvec::ArrayString::<96>::new();
-    if let Some(symbol) = symbol(address - 1) {
-        // Cut names are good enough: what is looked for stands in front.
-        let _ = write!(name, "{}", symbol.name);
+    const OWN: [&str; 3] = ["tetra::sync::lockdep::", "tetra::sync::lock_watch::", "tetra::sync::unwatched::"];
+    let mut start = Start(arrayvec::ArrayString::new());
+    symbol(address - 1).is_some_and(|symbol| write!(start, "{}", symbol.name).is_ok() && OWN.iter().any(|own| start.0.contains(own)))
+}
+
+/// Keeps the first characters of a name, which say where it is from.
+struct Start(arrayvec::ArrayString<48>);
+
+impl Write for Start {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for character in text.chars() {
+            if self.0.try_push(character).is_err() {
+                break;
+            }
+        }
+        Ok(())
     }
-    OWN.iter().any(|own| name.contains(own))
 }
 
 /// How `kind` is written in the graph for Graphviz: readers dashed.
