@@ -48,6 +48,8 @@ fn tetra_boot_primary(info: BootInfo) -> ! {
     memory::map_linear(&info);
     memory::protect_image(&info).expect("start.S maps the image by pages");
 
+    irq::tasklet::init();
+    time::init();
     start_interrupts();
     console::go_interrupt_driven();
     hardware::start_heartbeat();
@@ -90,8 +92,8 @@ fn start_interrupts() {
     let gic = hardware::gic();
     gic.init_distributor();
     gic.init_cpu();
-    if let Err(error) = irq::request(hardware::TICK_LINE.number(), "tick", time::on_tick, 0) {
-        pr_err!("tick: {:?}: time will stand still", error);
+    if let Err(error) = irq::request(hardware::TICK_LINE.number(), "timer", time::tick::on_interrupt, 0) {
+        pr_err!("timer: {:?}: time will stand still", error);
     }
     smp::start_own_interrupts();
     cpu::set_online();

@@ -41,9 +41,7 @@ pub mod sync;
 
 pub mod mm;
 
-#[cfg(target_os = "none")]
 pub mod irq;
-#[cfg(target_os = "none")]
 pub mod time;
 
 pub mod drivers;

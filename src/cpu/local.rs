@@ -18,6 +18,8 @@ pub struct CoreLocal {
     pub nr_irqs: AtomicU64,
     /// Set while this core writes a panic report, so that a second panic inside it is known as such. Written by this core.
     pub in_panic: AtomicBool,
+    /// Softirqs that were raised on this core and not served: a bit each. Written by this core with irqs masked.
+    pub softirq_pending: AtomicU32,
 }
 
 /// Requests in `CoreLocal::attention`.
@@ -30,7 +32,7 @@ pub mod attention {
 
 impl CoreLocal {
     const fn new() -> Self {
-        Self { irq_extra: AtomicU32::new(0), attention: AtomicU32::new(0), nr_irqs: AtomicU64::new(0), in_panic: AtomicBool::new(false) }
+        Self { irq_extra: AtomicU32::new(0), attention: AtomicU32::new(0), nr_irqs: AtomicU64::new(0), in_panic: AtomicBool::new(false), softirq_pending: AtomicU32::new(0) }
     }
 }
 

@@ -15,6 +15,7 @@ use crate::mm::addr::PhysAddr;
 use crate::mm::kernel_map;
 use crate::per_cpu;
 use crate::platform::{hardware, rpi4};
+use crate::time;
 use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 /// How long a core may take from release to being online. Microseconds on the board; an emulated core may have to wait for the host.
@@ -183,6 +184,8 @@ fn sleep_until_interrupt() {
         assert!(extra == 0, "an irq guard was leaked: idle found {extra} extra");
     }
     if IDLE_CALL.this().load(Ordering::Relaxed) == 0 {
+        time::idle_enter();
         arch::wfi();
+        time::idle_exit();
     }
 }

@@ -1,9 +1,12 @@
 //! What happens when a count reaches 0 while something waits: after an interrupt, or at the end of a section.
 //!
-//! The only work that a core can be left with today is an answer that it owes: another core wants its backtrace. Bottom halves and reschedules
-//! hook in here.
+//! Three things can wait: an answer that another core wants, softirqs that were raised, a switch of threads. All are found by the one mark in the
+//! count word and done here in this order. With irqs masked a section's end can do none of them: then the core interrupts itself, and they are
+//! done after that interrupt, as soon as irqs are on.
 
-use crate::arch::count;
+use super::{ipi, softirq};
+use crate::arch::{self, count};
+use crate::cpu;
 use crate::upcalls;
 
 /// Upcall of arch: the count is 0 and something waits; irqs are masked, on the exception stack. True: switch the interrupted thread out.
@@ -22,10 +25,19 @@ fn tetra_preempt_from_irq() {
 /// Upcall of arch: a thread left its last section while something waits.
 #[unsafe(no_mangle)]
 fn tetra_count_zero_work() {
+    if arch::irq::is_masked() {
+        // The mark stays, for the end of that interrupt.
+        ipi::send(ipi::Sgi::Reschedule, 1 << cpu::id());
+        return;
+    }
+    arch::irq::mask();
     do_pending();
+    arch::irq::unmask();
 }
 
+/// Irqs masked by one level.
 fn do_pending() {
     count::clear_work();
     upcalls::answer_attention();
+    softirq::serve_pending();
 }
