@@ -50,6 +50,8 @@ upcalls! {
     fn irqchip_send_sgi = tetra_irqchip_send_sgi(sgi: u8, targets: u32);
     /// irq -> platform: lets a line through, or not. False if the controller has no such line.
     fn irqchip_set_enabled = tetra_irqchip_set_enabled(line: u16, enabled: bool) -> bool;
+    /// irq -> platform: the cores that may take a shared line. False if the controller has no such line.
+    fn irqchip_set_affinity = tetra_irqchip_set_affinity(line: u16, cpus: u32) -> bool;
     /// time -> platform: this core's timer interrupts when the counter reaches this value; `u64::MAX`: never.
     fn timer_set_deadline = tetra_timer_set_deadline(deadline: u64);
     /// debug -> platform: what the board does after a panic's report: blink the code, then reboot after `reboot_after_s` seconds; 0: never.

@@ -8,6 +8,7 @@
 //! `STATE` is an irq-off spinlock, innermost; nothing is logged under it.
 
 use super::pl011::{LineSnapshot, PanicPort, Pl011, RxEvent};
+use crate::irq::IrqReturn;
 use crate::debug::panic;
 use crate::sync::IrqSpinLock;
 use crate::util::queue::ByteQueue;
@@ -77,7 +78,7 @@ pub fn figures() -> Figures {
 }
 
 /// Handler of the UART's line. Context: hardirq.
-pub fn on_interrupt(_data: usize) {
+pub fn on_interrupt(_data: usize) -> IrqReturn {
     if let Some(state) = STATE.lock().as_mut() {
         let _ = state.port.take_causes();
         state.receive();
@@ -85,6 +86,7 @@ pub fn on_interrupt(_data: usize) {
     }
     // The queue may have room again for what the log has kept back, and a kick comes here too.
     log::drain();
+    IrqReturn::Handled
 }
 
 /// How the line is set, for the audit. `None` before there is a console.

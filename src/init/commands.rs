@@ -4,3 +4,4 @@ mod end;
 mod hardware;
 mod log;
 mod symbols;
+mod time;

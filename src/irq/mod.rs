@@ -27,7 +27,7 @@ pub mod softirq;
 pub mod tasklet;
 
 #[cfg(target_os = "none")]
-pub use lines::{IrqError, request};
+pub use lines::{IrqError, IrqReturn, free, request, request_shared, set_affinity};
 #[cfg(target_os = "none")]
 pub use softirq::Softirq;
 #[cfg(target_os = "none")]

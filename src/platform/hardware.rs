@@ -158,6 +158,11 @@ fn tetra_irqchip_set_enabled(line: u16, enabled: bool) -> bool {
     IntId::new(line).is_some_and(|line| if enabled { gic().enable(line).is_ok() } else { gic().disable(line).is_ok() })
 }
 
+#[unsafe(no_mangle)]
+fn tetra_irqchip_set_affinity(line: u16, cpus: u32) -> bool {
+    IntId::new(line).is_some_and(|line| gic().set_targets(line, CpuMask::from_bits(cpus as u8)).is_ok())
+}
+
 /// Names a core for lines that only one can take.
 pub fn route_to(line: IntId, cpu: usize) -> bool {
     cpu < cpu::NR_CPUS && gic().set_targets(line, CpuMask::one(cpu)).is_ok()

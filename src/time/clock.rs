@@ -143,6 +143,13 @@ pub(super) fn ticks_that_last(time: Duration) -> u64 {
     scale().ns_to_ticks(ns_of(time))
 }
 
+/// Counter ticks between two deadlines that are `interval` apart: rounded up, at least 1.
+pub(super) fn ticks_of_period(interval: Duration) -> u64 {
+    let (ns, surely) = (ns_of(interval), ticks_that_last(interval));
+    // One less will do if it is long enough already: it is, for a whole number of ticks.
+    if surely > 1 && scale().ticks_to_ns(surely - 1) >= ns { surely - 1 } else { surely }
+}
+
 /// The counter's value at which `when` has surely come.
 pub(super) fn tick_at(when: Ktime) -> u64 {
     scale().ns_to_ticks(when.0)

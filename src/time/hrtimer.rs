@@ -61,8 +61,8 @@ impl<T: Sync + 'static> HrTimer<T> {
         self.arm(clock::tick_at(when))
     }
 
-    /// Arms the timer for a whole number of `interval`s after it was last due, the first that lies ahead: Linux's `hrtimer_forward_now`. A period does not
-    /// drift by this. Gives the number of intervals; more than 1: some were missed.
+    /// Arms the timer for a whole number of `interval`s after it was last due, the first that lies ahead: Linux's `hrtimer_forward_now`. A period
+    /// that is a whole number of counter ticks does not drift, another by less than a tick each time. Gives the number of intervals; more than 1: some were missed.
     ///
     /// Context: its own function, or any when it is not armed.
     ///
@@ -70,7 +70,7 @@ impl<T: Sync + 'static> HrTimer<T> {
     /// If `interval` is 0.
     pub fn forward(self: Pin<&Self>, interval: Duration) -> u64 {
         assert!(!interval.is_zero(), "a timer cannot go forward by nothing");
-        let step = clock::ticks_that_last(interval);
+        let step = clock::ticks_of_period(interval);
         let passed = counter::now().saturating_sub(self.node.key()) / step + 1;
         self.arm(self.node.key().saturating_add(passed.saturating_mul(step)));
         passed
@@ -144,4 +144,9 @@ pub(super) fn run_due() {
 /// The tick of the counter before which nothing is due on this core; `u64::MAX`: nothing is armed. Context: irqs masked.
 pub(super) fn next_tick() -> u64 {
     HEAPS.next_due(cpu::id())
+}
+
+/// A moment before which no timer is due on core `cpu`; `None`: none is armed. Context: any.
+pub fn next_event(cpu: usize) -> Option<Ktime> {
+    Some(HEAPS.next_due(cpu)).filter(|tick| *tick != u64::MAX).map(clock::ktime_at)
 }

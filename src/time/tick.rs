@@ -16,10 +16,13 @@ use super::clock::ticks_per_jiffy;
 use super::{hrtimer, timer};
 use crate::arch::counter;
 use crate::cpu;
-use crate::irq::softirq;
+use crate::irq::{IrqReturn, lines, softirq};
 use crate::per_cpu;
 use crate::upcalls;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// A core that went idle so often without a tick keeps its next one: who looks for storms of interrupts comes with the tick.
+const MAX_IDLE_ENTRIES: u32 = 64;
 
 per_cpu! {
     /// Counter value of this core's next tick; `u64::MAX`: none is wanted.
@@ -28,6 +31,8 @@ per_cpu! {
     static IS_STOPPED: AtomicBool = AtomicBool::new(false);
     /// Ticks that this core has taken.
     static TICKS: AtomicU64 = AtomicU64::new(0);
+    /// How often this core has gone idle since its last tick.
+    static IDLE_ENTRIES: AtomicU32 = AtomicU32::new(0);
     /// How often this core's tick was stopped.
     static STOPS: AtomicU64 = AtomicU64::new(0);
 }
@@ -49,19 +54,22 @@ pub fn start() {
 }
 
 /// Handles this core's timer interrupt. Context: hardirq.
-pub fn on_interrupt(_data: usize) {
+pub fn on_interrupt(_data: usize) -> IrqReturn {
     if counter::now() >= NEXT.this().load(Relaxed) {
         schedule_next();
         tick();
     }
     hrtimer::run_due();
     program();
+    IrqReturn::Handled
 }
 
 fn tick() {
     let ticks = TICKS.this();
     ticks.store(ticks.load(Relaxed) + 1, Relaxed);
+    IDLE_ENTRIES.this().store(0, Relaxed);
     timer::on_tick();
+    lines::look_for_storm();
     softirq::mark_if_pending();
 }
 
@@ -83,9 +91,11 @@ pub(super) fn program() {
 ///
 /// Context: idle thread, irqs masked until the sleep.
 pub fn idle_enter() {
-    if softirq::is_pending() {
+    let entries = IDLE_ENTRIES.this().load(Relaxed);
+    if softirq::is_pending() || entries >= MAX_IDLE_ENTRIES {
         return;
     }
+    IDLE_ENTRIES.this().store(entries + 1, Relaxed);
     let next_timer = timer::next_jiffy(cpu::id()).saturating_mul(ticks_per_jiffy());
     if next_timer <= NEXT.this().load(Relaxed) {
         return;

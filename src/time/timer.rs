@@ -137,7 +137,7 @@ pub(super) fn on_tick() {
 }
 
 /// A jiffy before which no timer is due on core `cpu`; `u64::MAX`: none is armed. Context: any.
-pub(super) fn next_jiffy(cpu: usize) -> u64 {
+pub fn next_jiffy(cpu: usize) -> u64 {
     WHEELS.next_due(cpu)
 }
 
