@@ -23,12 +23,13 @@ use crate::arch::{self, layout, mmu};
 use crate::debug::symbols;
 use crate::mm::kernel_map;
 use crate::platform::{hardware, rpi4};
+use crate::sched::{self, idle, kthread};
 use crate::{cpu, irq, log, time, upcalls};
 
 /// Upcall of arch: core 0 has reached Rust.
 #[unsafe(no_mangle)]
 fn tetra_boot_primary(info: BootInfo) -> ! {
-    cpu::task::adopt_idle();
+    sched::adopt_idle();
     smp::set_entry_level(info.entry_el);
     mmu::set_kernel_end(info.kernel_end);
     map_devices();
@@ -47,6 +48,7 @@ fn tetra_boot_primary(info: BootInfo) -> ! {
     memory::build_map(&info, params::memory_limit());
     memory::map_linear(&info);
     memory::protect_image(&info).expect("start.S maps the image by pages");
+    memory::reserve_stacks();
 
     irq::tasklet::init();
     time::init();
@@ -55,10 +57,23 @@ fn tetra_boot_primary(info: BootInfo) -> ! {
     hardware::start_heartbeat();
     smp::start_secondaries(params::max_cpus());
     params::report_unknown();
-    entry::run_init_calls();
-    audit::at_boot();
-    // The image's code begins with an empty stack: boot's frames, with whole memory maps in them, are not coming back.
-    arch::boot::restart_on_idle_stack(upcalls::image_main)
+    start_init_thread();
+    // Boot's frames are not coming back: its stack is the idle thread's from here on.
+    arch::boot::restart_on_idle_stack(idle::idle)
+}
+
+/// Thread 1 ends the boot, in a context in which everything may be done, and goes on as the image's own code. On core 0: there the console's interrupts
+/// come, and what a test or a command says of "this core" stays true.
+fn start_init_thread() {
+    let init = kthread::Builder::new("init").bind(0).run(|| {
+        irq::softirq::start_threads();
+        sched::load::start();
+        sched::workqueue::start();
+        entry::run_init_calls();
+        audit::at_boot();
+        upcalls::image_main();
+    });
+    init.expect("there is memory for the first thread").detach();
 }
 
 /// Maps the peripherals and makes the drivers that need nothing else.

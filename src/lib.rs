@@ -12,7 +12,7 @@
 //! | reports | [`debug`] | faults, backtraces, symbols, panic |
 //! | locks | [`sync`] | atomics, bit operations, barriers, locks |
 //! | memory | [`mm`] | addresses, memblock |
-//! | time, interrupts | [`time`], [`irq`] | ticks; lines, dispatch, calls between cores |
+//! | threads, time, interrupts | [`sched`], [`time`], [`irq`] | threads, run queues; ticks; lines, dispatch, calls between cores |
 //! | devices | [`drivers`], [`platform`] | GIC, PL011, timer, mailbox, GPIO, LED, watchdog; the BCM2711 |
 //! | views | [`proc`] | what `cat /proc/...` shows |
 //! | prompt | [`shell`] | editor, commands, pipes |
@@ -42,6 +42,7 @@ pub mod sync;
 pub mod mm;
 
 pub mod irq;
+pub mod sched;
 pub mod time;
 
 pub mod drivers;

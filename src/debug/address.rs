@@ -30,6 +30,9 @@ impl fmt::Display for Whereabouts {
         if let Some((cpu, place)) = layout::core_place(addr) {
             return in_core_block(f, cpu, place);
         }
+        if (layout::STACKS_BASE..layout::DEVICE_BASE).contains(&addr) {
+            return in_thread_stack(f, addr);
+        }
 
         self.region(f)?;
         match mmu::translate(addr) {
@@ -62,6 +65,20 @@ fn in_core_block(f: &mut fmt::Formatter<'_>, cpu: usize, place: CorePlace) -> fm
         CorePlace::Stack(stack) => write!(f, "the {} of cpu{cpu}", stack_name(stack)),
         CorePlace::Unused => write!(f, "the unused part below a stack of cpu{cpu}: that stack has overflowed by far"),
     }
+}
+
+fn in_thread_stack(f: &mut fmt::Formatter<'_>, addr: usize) -> fmt::Result {
+    let in_slot = addr % layout::STACK_SLOT;
+    let place = match in_slot {
+        at if at >= layout::STACK_SIZE => "the stack of",
+        at if at >= layout::STACK_SIZE - layout::GUARD_SIZE => "the guard page below the stack of",
+        _ => "the unmapped part far below the stack of",
+    };
+    match crate::upcalls::thread_of_stack(addr) {
+        Some(task) => write!(f, "{place} {task}")?,
+        None => write!(f, "{place} no living thread")?,
+    }
+    if in_slot < layout::STACK_SIZE { f.write_str(": that stack has overflowed") } else { Ok(()) }
 }
 
 /// What reports call a stack.

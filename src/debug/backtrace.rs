@@ -127,9 +127,17 @@ fn is_on_stack(address: usize) -> bool {
 /// # Errors
 /// Those of `out`.
 pub fn write(out: &mut dyn fmt::Write, start: Start) -> fmt::Result {
-    writeln!(out, "  #0  {:#018x} {}", start.pc, Named::exact(start.pc))?;
+    write_frames(out, start.pc, Frames::from(start))
+}
+
+/// The same of frames that were taken earlier, called from where `pc` is.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write_frames(out: &mut dyn fmt::Write, pc: usize, frames: impl IntoIterator<Item = Frame>) -> fmt::Result {
+    writeln!(out, "  #0  {:#018x} {}", pc, Named::exact(pc))?;
     let mut nr = 1;
-    for frame in Frames::from(start) {
+    for frame in frames {
         let name = if frame.is_exact { Named::exact(frame.address) } else { Named::return_to(frame.address) };
         let mark = if frame.is_exact { "  <- interrupted here" } else { "" };
         writeln!(out, "  #{nr:<2} {:#018x} {name}{mark}", frame.address)?;

@@ -10,9 +10,11 @@
 use super::pl011::{LineSnapshot, PanicPort, Pl011, RxEvent};
 use crate::irq::IrqReturn;
 use crate::debug::panic;
+use crate::cpu::task::TaskState;
+use crate::sched::{self, RcuWait};
 use crate::sync::IrqSpinLock;
 use crate::util::queue::ByteQueue;
-use crate::{arch, cpu, log, time};
+use crate::{arch, log, time};
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use core::time::Duration;
@@ -49,6 +51,8 @@ static BASE: AtomicUsize = AtomicUsize::new(0);
 /// The UART's line, for `kick`; 0 while output is polled.
 static LINE: AtomicU16 = AtomicU16::new(0);
 static HAS_INPUT: AtomicBool = AtomicBool::new(false);
+/// The thread that waits for input: the shell's.
+static READER: RcuWait = RcuWait::new();
 
 /// The console.
 pub static CONSOLE: SerialConsole = SerialConsole;
@@ -83,6 +87,9 @@ pub fn on_interrupt(_data: usize) -> IrqReturn {
         let _ = state.port.take_causes();
         state.receive();
         state.transmit();
+    }
+    if HAS_INPUT.load(Ordering::Acquire) {
+        READER.wake_up();
     }
     // The queue may have room again for what the log has kept back, and a kick comes here too.
     log::drain();
@@ -227,18 +234,17 @@ pub fn write_raw(bytes: &[u8]) {
     write_all(bytes, false);
 }
 
-/// Waits until a byte may have been received or `timeout` has passed. Context: thread, irqs on; sleeps.
+/// Waits until a byte may have been received or `timeout` has passed. Context: thread, irqs on; sleeps. One thread at a time.
 pub fn wait_for_input(timeout: Option<Duration>) {
-    let deadline = timeout.map(|timeout| time::uptime() + timeout);
-    loop {
-        // With irqs masked nothing can arrive between the look and the sleep; WFI wakes for a masked interrupt as well.
-        let irqs_off = cpu::IrqGuard::new();
-        if HAS_INPUT.load(Ordering::Acquire) || deadline.is_some_and(|deadline| time::uptime() >= deadline) {
-            return;
-        }
-        arch::wfi();
-        drop(irqs_off);
-    }
+    let has_input = || HAS_INPUT.load(Ordering::Acquire);
+    let Some(timeout) = timeout else {
+        return READER.wait_until(TaskState::IDLE, has_input);
+    };
+    let deadline = time::uptime() + timeout;
+    let left = || deadline.saturating_sub(time::uptime());
+    READER.wait_with(TaskState::IDLE, || has_input() || left().is_zero(), || {
+        sched::schedule_timeout(left());
+    });
 }
 
 /// Upcall of log: new records wait. Makes the UART's line pending, so that `on_interrupt` drains them on the core that owns the line.

@@ -4,4 +4,5 @@ mod end;
 mod hardware;
 mod log;
 mod symbols;
+mod threads;
 mod time;

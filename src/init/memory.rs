@@ -10,6 +10,7 @@ use crate::mm::memblock::{Memblock, RegionFlags};
 use crate::mm::phys_range::PhysRange;
 use crate::platform::memory_map::{self, MapReport, MemorySources};
 use crate::platform::rpi4;
+use crate::sched::stack;
 use crate::sync::SpinLock;
 use spin::Once;
 
@@ -80,6 +81,15 @@ fn map_piece(range: PhysRange) {
     let result = kernel_map::with_mapper(|mapper| mapper.map(LINEAR_BASE + phys as usize, phys, len, Attributes::Data));
     if let Err(error) = result {
         pr_err!("memory: {:?} is not in the linear map: {:?}", range, error);
+    }
+}
+
+/// Reserves what threads' stacks are made of. Context: boot, after `map_linear`.
+pub fn reserve_stacks() {
+    match MEMBLOCK.lock().alloc(stack::POOL_BYTES as u64, PAGE_SIZE as u64, "threads' stacks") {
+        // SAFETY: reserved just now, and told to nobody else.
+        Ok(range) => unsafe { stack::set_pool(range) },
+        Err(error) => panic!("{} KiB for threads' stacks: {error:?}", stack::POOL_BYTES >> 10),
     }
 }
 

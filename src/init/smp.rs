@@ -13,10 +13,9 @@ use crate::cpu;
 use crate::irq;
 use crate::mm::addr::PhysAddr;
 use crate::mm::kernel_map;
-use crate::per_cpu;
 use crate::platform::{hardware, rpi4};
-use crate::time;
-use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use crate::sched::{self, idle, kthread};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// How long a core may take from release to being online. Microseconds on the board; an emulated core may have to wait for the host.
 const TIMEOUT_MS: u64 = 3000;
@@ -128,14 +127,14 @@ fn wait_until_online(target: usize) -> bool {
 /// Upcall of arch: another core has reached Rust: link address, caches on, on its idle stack, irqs masked.
 #[unsafe(no_mangle)]
 fn tetra_boot_secondary(_cpu: usize, entry_el: u8) -> ! {
-    cpu::task::adopt_idle();
+    sched::adopt_idle();
     set_entry_level(entry_el);
     hardware::gic().init_cpu();
     start_own_interrupts();
     cpu::set_online();
     arch::irq::unmask_serror();
     arch::irq::unmask();
-    idle()
+    idle::idle()
 }
 
 /// The tick of this core. Context: boot, irqs masked, after its interrupt interface is set up.
@@ -146,46 +145,11 @@ pub fn start_own_interrupts() {
     }
 }
 
-per_cpu! {
-    /// A call that waits for this core's idle thread; 0: none.
-    static IDLE_CALL: AtomicUsize = AtomicUsize::new(0);
-}
-
-/// Has the idle thread of core `cpu` call `function`, in thread context. Does not wait. False if the core is not idle for such a call: offline, the
-/// caller's own, or busy with an earlier one.
+/// Has a thread on core `cpu` call `function`. Does not wait. False if the core is offline or the caller's own, or there is no memory for a thread.
 pub fn call_in_idle_thread(cpu: usize, function: fn()) -> bool {
-    if !cpu::is_online(cpu) || cpu == cpu::id() || cpu == 0 {
+    const NAMES: [&str; NR_CPUS] = ["call/0", "call/1", "call/2", "call/3"];
+    if !cpu::is_online(cpu) || cpu == cpu::id() {
         return false;
     }
-    // Release: what the caller prepared is visible to the function; pairs with the acquire in `idle`.
-    let sent = IDLE_CALL.on(cpu).compare_exchange(0, function as usize, Ordering::Release, Ordering::Relaxed).is_ok();
-    irq::ipi::send(irq::ipi::Sgi::Reschedule, 1 << cpu);
-    sent
-}
-
-/// What a core does when it has nothing to do: it sleeps until an interrupt, and looks whether that brought it a call.
-pub fn idle() -> ! {
-    loop {
-        let call = IDLE_CALL.this().swap(0, Ordering::Acquire);
-        if call != 0 {
-            // SAFETY: only `call_in_idle_thread` stores there, and only `fn()`s.
-            let call: fn() = unsafe { core::mem::transmute(call) };
-            call();
-        }
-        sleep_until_interrupt();
-    }
-}
-
-/// Sleeps unless a call waits. With irqs masked none can slip in between the look and the WFI, which wakes for a masked interrupt as well.
-fn sleep_until_interrupt() {
-    let _irqs_off = cpu::IrqGuard::new();
-    if cfg!(feature = "debug") {
-        let extra = cpu::irq_guard::extra_depth();
-        assert!(extra == 0, "an irq guard was leaked: idle found {extra} extra");
-    }
-    if IDLE_CALL.this().load(Ordering::Relaxed) == 0 {
-        time::idle_enter();
-        arch::wfi();
-        time::idle_exit();
-    }
+    kthread::Builder::new(NAMES[cpu]).bind(cpu).run(function).map(kthread::JoinHandle::detach).is_ok()
 }

@@ -7,19 +7,20 @@
 use super::{ipi, softirq};
 use crate::arch::{self, count};
 use crate::cpu;
+use crate::sched::{self, preempt};
 use crate::upcalls;
 
 /// Upcall of arch: the count is 0 and something waits; irqs are masked, on the exception stack. True: switch the interrupted thread out.
 #[unsafe(no_mangle)]
 fn tetra_irq_exit_work() -> bool {
     do_pending();
-    false
+    preempt::may_preempt_from_irq()
 }
 
-/// Upcall of arch: only after `tetra_irq_exit_work` said so.
+/// Upcall of arch: only after `tetra_irq_exit_work` said so; on the thread's own stack, where its frame lies as long as it is switched out.
 #[unsafe(no_mangle)]
 fn tetra_preempt_from_irq() {
-    unreachable!("nothing asks for a switch of threads");
+    sched::preempt_schedule_irq();
 }
 
 /// Upcall of arch: a thread left its last section while something waits.
@@ -33,6 +34,9 @@ fn tetra_count_zero_work() {
     arch::irq::mask();
     do_pending();
     arch::irq::unmask();
+    if preempt::IS_FULL {
+        sched::preempt_schedule();
+    }
 }
 
 /// Irqs masked by one level.

@@ -253,7 +253,7 @@ pub fn send(sgi: Sgi, targets: u32) {
 /// Handles a software-generated interrupt. False if it means nothing here.
 pub(super) fn handle(sgi: u8, _frame: &mut ExceptionFrame) -> bool {
     match sgi {
-        0 => (),
+        0 => crate::sched::on_reschedule_ipi(),
         1 => run_calls(),
         2 => upcalls::answer_attention(),
         _ => return false,

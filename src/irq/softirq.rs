@@ -19,8 +19,11 @@
 
 use crate::arch::{self, count, counter};
 use crate::cpu::local::local;
-use crate::cpu::{IrqGuard, PreemptGuard};
+use crate::cpu::task::TaskState;
+use crate::cpu::{self, IrqGuard, NR_CPUS, PreemptGuard};
 use crate::per_cpu;
+use crate::sched::kthread::Builder;
+use crate::sched::{self, RcuWait};
 use crate::sync::Once;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -59,6 +62,8 @@ const MAX_US: u64 = 2000;
 static HANDLERS: [Once<fn()>; NR_SOFTIRQS] = [const { Once::new() }; NR_SOFTIRQS];
 
 per_cpu! {
+    /// Where this core's ksoftirqd waits.
+    static KSOFTIRQD: RcuWait = RcuWait::new();
     /// How often this core served each. Written by the core itself, while it serves.
     static SERVED: [AtomicU32; NR_SOFTIRQS] = [const { AtomicU32::new(0) }; NR_SOFTIRQS];
     /// How often this core had to leave some to a thread. Written by the core itself.
@@ -171,6 +176,26 @@ fn run(which: usize, function: fn()) {
 fn overloaded() {
     let overloads = OVERLOADS.this();
     overloads.store(overloads.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    KSOFTIRQD.this().wake_up();
+}
+
+/// Makes the thread of each core that goes on with softirqs that do not end. Context: boot, once, when all cores run.
+pub fn start_threads() {
+    const NAMES: [&str; NR_CPUS] = ["ksoftirqd/0", "ksoftirqd/1", "ksoftirqd/2", "ksoftirqd/3"];
+    for cpu in cpu::online() {
+        match Builder::new(NAMES[cpu]).bind(cpu).run(ksoftirqd) {
+            Ok(thread) => thread.detach(),
+            Err(error) => crate::pr_err!("softirq: no {}: {:?}: a flood of softirqs is left to the ticks", NAMES[cpu], error),
+        }
+    }
+}
+
+fn ksoftirqd() {
+    loop {
+        KSOFTIRQD.this().wait_until(TaskState::IDLE, is_pending);
+        serve_now();
+        sched::yield_now();
+    }
 }
 
 /// How often core `cpu` served `which`. Context: any.

@@ -8,8 +8,8 @@
 use crate::arch::mmu::{Mapper, Table};
 use crate::sync::SpinLock;
 
-/// Device window, temporary window, linear map of 8 GiB (8 of level 2, 4 of level 3 around the kernel), and spares for odd borders.
-const NR_POOL_TABLES: usize = 32;
+/// Device window, temporary window, linear map of 8 GiB (8 of level 2, 4 of level 3 around the kernel), 18 for threads' stacks, and spares for odd borders.
+const NR_POOL_TABLES: usize = 50;
 
 static POOL: [Table; NR_POOL_TABLES] = [const { Table::new() }; NR_POOL_TABLES];
 

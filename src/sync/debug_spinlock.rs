@@ -77,7 +77,7 @@ impl Holder {
     #[track_caller]
     pub fn set(&self) {
         self.cpu.store(cpu::id() as u32, Relaxed);
-        self.pid.store(cpu::task::try_current().map_or(0, |task| task.pid), Relaxed);
+        self.pid.store(cpu::task::try_current().map_or(0, |task| task.pid()), Relaxed);
         self.thread.store(arch::current(), Relaxed);
         self.count.store(cpu::preempt_count(), Relaxed);
         self.place.store(ptr::from_ref(Location::caller()).cast_mut(), Relaxed);

@@ -165,3 +165,99 @@ fn dequeue<Q: Queue>(base: &mut Base<Q>, node: NonNull<Node>) -> bool {
     }
     was_armed
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::heap::Heap;
+    use crate::time::wheel::Wheel;
+    use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    use std::thread;
+
+    /// A timer that notices two runs at once.
+    #[repr(C)]
+    struct Watched {
+        node: Node,
+        inside: AtomicBool,
+        overlaps: AtomicU32,
+        runs: AtomicU32,
+    }
+
+    impl Watched {
+        const fn new() -> Self {
+            let (inside, overlaps, runs) = (AtomicBool::new(false), AtomicU32::new(0), AtomicU32::new(0));
+            Self { node: Node::new(call), inside, overlaps, runs }
+        }
+    }
+
+    unsafe fn call(node: NonNull<Node>) {
+        // SAFETY: every node of these tests is the head of a static `Watched`.
+        let watched = unsafe { node.cast::<Watched>().as_ref() };
+        watched.overlaps.fetch_add(u32::from(watched.inside.swap(true, Ordering::Relaxed)), Ordering::Relaxed);
+        thread::yield_now();
+        watched.runs.fetch_add(1, Ordering::Relaxed);
+        watched.inside.store(false, Ordering::Relaxed);
+    }
+
+    /// Four cores arm, cancel and run two timers that they share; the time is the round.
+    fn contest<Q: Queue>(events: &'static Events<Q>, timers: &'static [Watched; 2]) {
+        thread::scope(|scope| {
+            for cpu in 0..NR_CPUS {
+                scope.spawn(move || {
+                    arch::set_cpu(cpu);
+                    for round in 0..3000u64 {
+                        let timer = &timers[(round as usize / 3 + cpu) % 2];
+                        // SAFETY: a static.
+                        unsafe { events.arm(NonNull::from(timer).cast(), round + round % 3, round) };
+                        events.run_due(round);
+                        if round % 5 == 0 {
+                            events.cancel(&timer.node);
+                        }
+                    }
+                });
+            }
+        });
+        for timer in timers {
+            events.cancel_sync(&timer.node);
+            assert!(!timer.node.is_queued.load(Relaxed) && !timer.inside.load(Ordering::Relaxed));
+            assert_eq!(timer.overlaps.load(Ordering::Relaxed), 0);
+            assert!(timer.runs.load(Ordering::Relaxed) > 0);
+        }
+        (0..NR_CPUS).for_each(|cpu| assert_eq!(events.bases[cpu].lock().queue.next_due(), u64::MAX));
+    }
+
+    #[test]
+    fn cores_that_arm_cancel_and_run_the_same_timers_never_run_one_twice_at_once() {
+        static WHEELS: Events<Wheel> = Events::new();
+        static HEAPS: Events<Heap> = Events::new();
+        static TIMERS: [[Watched; 2]; 2] = [const { [const { Watched::new() }; 2] }; 2];
+        contest(&WHEELS, &TIMERS[0]);
+        contest(&HEAPS, &TIMERS[1]);
+    }
+
+    #[test]
+    fn after_cancel_sync_nothing_runs() {
+        static HEAPS: Events<Heap> = Events::new();
+        static TIMER: Watched = Watched::new();
+        static IS_OVER: AtomicBool = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                arch::set_cpu(1);
+                while !IS_OVER.load(Ordering::Relaxed) {
+                    // SAFETY: a static.
+                    unsafe { HEAPS.arm(NonNull::from(&TIMER).cast(), 0, 0) };
+                    HEAPS.run_due(1);
+                    thread::yield_now();
+                }
+            });
+            for _ in 0..500 {
+                HEAPS.cancel_sync(&TIMER.node);
+            }
+            IS_OVER.store(true, Ordering::Relaxed);
+        });
+        HEAPS.cancel_sync(&TIMER.node);
+        let runs = TIMER.runs.load(Ordering::Relaxed);
+        (0..NR_CPUS).for_each(|_| HEAPS.run_due(u64::MAX));
+        assert!(runs == TIMER.runs.load(Ordering::Relaxed) && TIMER.overlaps.load(Ordering::Relaxed) == 0);
+    }
+}

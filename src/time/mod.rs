@@ -16,17 +16,20 @@
 pub mod clock;
 #[cfg(target_os = "none")]
 pub mod delay;
-#[cfg(not(loom))]
+#[cfg(any(target_os = "none", all(test, not(loom))))]
 mod events;
+#[cfg(any(target_os = "none", all(test, not(loom))))]
 mod heap;
 #[cfg(target_os = "none")]
 pub mod hrtimer;
+#[cfg(any(target_os = "none", all(test, not(loom))))]
 mod node;
 pub mod scale;
 #[cfg(target_os = "none")]
 pub mod tick;
 #[cfg(target_os = "none")]
 pub mod timer;
+#[cfg(any(target_os = "none", all(test, not(loom))))]
 mod wheel;
 
 #[cfg(all(test, not(loom)))]

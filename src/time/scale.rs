@@ -62,11 +62,13 @@ impl TickScale {
         Ok(TickScale { ns_per_tick: ns_per_tick as u64, ticks_per_ns: ticks_per_ns as u64 })
     }
 
+    #[cfg(target_os = "none")]
     /// The two ratios, to be kept apart: nanoseconds per tick, ticks per nanosecond.
     pub(super) const fn to_parts(self) -> (u64, u64) {
         (self.ns_per_tick, self.ticks_per_ns)
     }
 
+    #[cfg(target_os = "none")]
     /// What `to_parts` took apart.
     #[inline(always)]
     pub(super) const fn from_parts(ns_per_tick: u64, ticks_per_ns: u64) -> Self {

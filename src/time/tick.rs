@@ -18,6 +18,7 @@ use crate::arch::counter;
 use crate::cpu;
 use crate::irq::{IrqReturn, lines, softirq};
 use crate::per_cpu;
+use crate::sched;
 use crate::upcalls;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -70,6 +71,7 @@ fn tick() {
     IDLE_ENTRIES.this().store(0, Relaxed);
     timer::on_tick();
     lines::look_for_storm();
+    sched::on_tick(super::jiffies());
     softirq::mark_if_pending();
 }
 

@@ -46,6 +46,12 @@ impl<T: Sync + 'static> Timer<T> {
         &self.data
     }
 
+    /// Its data, as pinned as the timer is.
+    pub fn data_pinned(self: Pin<&Self>) -> Pin<&T> {
+        // SAFETY: the data is never moved out of a pinned timer: only shared references to it are given out, and it is dropped in place.
+        unsafe { self.map_unchecked(|timer| &timer.data) }
+    }
+
     /// Arms the timer: it fires when `after` has passed, in whole jiffies rounded up. If it was armed, that is forgotten. True if it was.
     ///
     /// Context: any. What was written before is visible to the function.

@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | `0xffffff80_00000000` | `+8 GiB` | linear map of RAM: virtual = physical + base |
 //! | `0xffffffc0_00000000` | `+64 GiB` | vmalloc areas |
+//! | `0xffffffd0_00000000` | `+32 MiB` | stacks of threads, 32 KiB each: unmapped half, stack |
 //! | `0xffffffe0_00000000` | `+1 GiB` | device windows |
 //! | `0xffffffff_80080000` | `+7 MiB` | the kernel image, its symbol table behind it |
 //!
@@ -18,6 +19,8 @@ pub const LINEAR_BASE: usize = 0xffff_ff80_0000_0000;
 pub const VMALLOC_BASE: usize = 0xffff_ffc0_0000_0000;
 /// Length of the vmalloc region.
 pub const VMALLOC_SIZE: usize = 64 << 30;
+/// Start of the region of threads' stacks.
+pub const STACKS_BASE: usize = VMALLOC_BASE + VMALLOC_SIZE;
 /// Start of the region of device windows.
 pub const DEVICE_BASE: usize = 0xffff_ffe0_0000_0000;
 /// Length of the region of device windows.
@@ -37,6 +40,8 @@ pub const STACK_SIZE: usize = 1 << STACK_SHIFT;
 pub const GUARD_SIZE: usize = 4096;
 /// Size of a core's block in bytes.
 pub const CORE_BLOCK_SIZE: usize = 0x18000;
+/// Distance from one thread's stack to the next: the stack, and an unmapped half below it, whose last page is the guard.
+pub const STACK_SLOT: usize = 2 * STACK_SIZE;
 /// Offset of the top of the stack that exceptions run on.
 pub const IRQ_STACK_TOP: usize = 0x8000;
 /// Offset of the top of the stack that takes over when another has overflowed.

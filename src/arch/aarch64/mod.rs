@@ -21,6 +21,7 @@ pub mod pmu;
 pub mod probe;
 pub mod semihosting;
 pub mod spin;
+pub mod switch;
 pub mod sysreg;
 pub mod unaligned;
 

@@ -8,8 +8,9 @@ use core::time::Duration;
 use tetra::cpu::{self, BottomHalfGuard, IrqGuard, PreemptGuard};
 use tetra::irq::softirq::{self, Softirq};
 use tetra::irq::{Tasklet, ipi};
+use tetra::sched::workqueue::{self, DelayedWork, Work};
 use tetra::time::{self, Timer};
-use tetra::{arch, init};
+use tetra::{arch, init, sched};
 use tetra_tests::{case, check, check_eq, suite};
 
 suite!();
@@ -286,4 +287,94 @@ case!(a_softirq_that_keeps_a_section_is_reported, alone: "expect Kernel panic .*
 fn a_softirq_that_keeps_a_section_is_reported() {
     static FORGETFUL: Tasklet<()> = Tasklet::new((), |_| cpu::preempt::preempt_disable());
     FORGETFUL.schedule();
+}
+
+/// Counts its runs, after a sleep.
+static SLEEPY: Work<AtomicU32> = Work::new(AtomicU32::new(0), |work| {
+    sched::msleep(5);
+    work.data().fetch_add(1, Ordering::Relaxed);
+});
+
+case!(work_runs_in_a_thread_that_may_sleep);
+fn work_runs_in_a_thread_that_may_sleep() {
+    let before = SLEEPY.data().load(Ordering::Relaxed);
+    ipi::interrupt_self(|| check!(SLEEPY.schedule()));
+    SLEEPY.flush();
+    check_eq!(SLEEPY.data().load(Ordering::Relaxed), before + 1);
+    for cpu in 0..4 {
+        check!(core::pin::Pin::static_ref(&SLEEPY).schedule_on(cpu));
+        SLEEPY.flush();
+    }
+    check!(core::pin::Pin::static_ref(&SLEEPY).schedule_unbound());
+    workqueue::flush();
+    check_eq!(SLEEPY.data().load(Ordering::Relaxed), before + 6);
+}
+
+case!(bound_work_runs_on_its_core);
+fn bound_work_runs_on_its_core() {
+    static WHERE: Work<AtomicU32> = Work::new(AtomicU32::new(99), |work| work.data().store(cpu::id() as u32, Ordering::Relaxed));
+    for cpu in [2, 0, 3, 1] {
+        check!(core::pin::Pin::static_ref(&WHERE).schedule_on(cpu));
+        WHERE.flush();
+        check_eq!(WHERE.data().load(Ordering::Relaxed), cpu as u32);
+    }
+}
+
+case!(work_asked_for_from_four_cores_never_runs_twice_at_once);
+fn work_asked_for_from_four_cores_never_runs_twice_at_once() {
+    static INSIDE: AtomicBool = AtomicBool::new(false);
+    static OVERLAPS: AtomicU32 = AtomicU32::new(0);
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    static DONE: AtomicU32 = AtomicU32::new(0);
+    static SHARED: Work<()> = Work::new((), |_| {
+        OVERLAPS.fetch_add(u32::from(INSIDE.swap(true, Ordering::Relaxed)), Ordering::Relaxed);
+        sched::yield_now();
+        RUNS.fetch_add(1, Ordering::Relaxed);
+        INSIDE.store(false, Ordering::Relaxed);
+    });
+    fn ask() {
+        for _ in 0..200 {
+            SHARED.schedule();
+            sched::yield_now();
+        }
+        DONE.fetch_add(1, Ordering::Release);
+    }
+    for cpu in 1..4 {
+        check!(init::call_in_idle_thread(cpu, ask));
+    }
+    ask();
+    check!(wait_until(|| DONE.load(Ordering::Acquire) == 4));
+    SHARED.flush();
+    check!(RUNS.load(Ordering::Relaxed) > 0);
+    check_eq!(OVERLAPS.load(Ordering::Relaxed), 0);
+}
+
+case!(cancelled_work_does_not_run_and_is_waited_for);
+fn cancelled_work_does_not_run_and_is_waited_for() {
+    static BEGUN: AtomicBool = AtomicBool::new(false);
+    static ENDED: AtomicBool = AtomicBool::new(false);
+    static SLOW: Work<()> = Work::new((), |_| {
+        BEGUN.store(true, Ordering::Release);
+        sched::msleep(30);
+        ENDED.store(true, Ordering::Release);
+    });
+    static BEHIND: Work<AtomicU32> = Work::new(AtomicU32::new(0), |work| _ = work.data().fetch_add(1, Ordering::Relaxed));
+    check!(core::pin::Pin::static_ref(&SLOW).schedule_on(1) && core::pin::Pin::static_ref(&BEHIND).schedule_on(1));
+    check!(wait_until(|| BEGUN.load(Ordering::Acquire)));
+    check!(BEHIND.cancel_sync());
+    check!(!SLOW.cancel_sync() && ENDED.load(Ordering::Acquire));
+    check_eq!(BEHIND.data().load(Ordering::Relaxed), 0);
+}
+
+case!(delayed_work_waits_and_can_be_cancelled);
+fn delayed_work_waits_and_can_be_cancelled() {
+    static LATER: DelayedWork<AtomicU32> = DelayedWork::new(AtomicU32::new(0), |work| _ = work.data().fetch_add(1, Ordering::Relaxed));
+    let runs = || LATER.work().data().load(Ordering::Relaxed);
+    let start = time::ktime_get();
+    check!(!LATER.schedule(Duration::from_millis(30)) && LATER.is_pending());
+    check!(wait_until(|| runs() == 1));
+    check!(time::ktime_get() - start >= Duration::from_millis(30));
+    check!(!LATER.schedule(Duration::from_millis(30)) && LATER.cancel_sync());
+    sched::msleep(60);
+    check_eq!(runs(), 1);
 }

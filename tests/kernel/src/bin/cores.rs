@@ -190,7 +190,7 @@ fn a_call_with_irqs_off_is_refused() {
     let _ = ipi::call_on(1, || ());
 }
 
-case!(a_call_that_panics_is_reported_on_its_core, alone: "expect Kernel panic on cpu2: in a call\nexpect in: hardirq\nexpect cpu0 was in idle/0\nexit 101");
+case!(a_call_that_panics_is_reported_on_its_core, alone: "expect Kernel panic on cpu2: in a call\nexpect in: hardirq\nexpect cpu0 was in init\nexit 101");
 fn a_call_that_panics_is_reported_on_its_core() {
     let _ = ipi::call_on(2, || panic!("in a call"));
 }

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 use tetra::irq::ipi;
 use tetra::time::{self, HrTimer, Ktime, Timer};
-use tetra::{arch, cpu, init};
+use tetra::{arch, cpu, init, sched};
 use tetra_tests::{case, check, check_eq, suite};
 
 suite!();
@@ -314,4 +314,18 @@ fn a_timer_that_waits_for_itself_is_reported() {
     static SUICIDE: Timer<()> = Timer::new((), |timer| _ = timer.cancel_sync());
     SUICIDE.start(Duration::ZERO);
     time::mdelay(1000);
+}
+
+case!(sleeps_are_never_early);
+fn sleeps_are_never_early() {
+    for millis in [0, 1, 10, 25] {
+        let start = time::ktime_get();
+        sched::msleep(millis);
+        check!(time::ktime_get() - start >= Duration::from_millis(millis));
+    }
+    for micros in [1, 100, 2500] {
+        let start = time::ktime_get();
+        sched::usleep_range(micros, micros * 2);
+        check!(time::ktime_get() - start >= Duration::from_micros(micros));
+    }
 }

@@ -1,0 +1,79 @@
+//! Where a thread may be made to give its core up, and where it may not.
+//!
+//! | build | a thread is preempted |
+//! |---|---|
+//! | default: full | wherever no section is counted and irqs are on: by an interrupt's return, or where the last section ends |
+//! | `preempt_voluntary` | at `might_sleep` and `cond_resched` |
+//! | `preempt_none` | at `cond_resched` |
+//!
+//! In all of them a thread gives way when it sleeps or yields, and the idle thread at any time.
+
+use super::run_queue::{Core, need_resched, resched_cpu};
+use super::switch;
+use super::thread::current;
+use crate::cpu;
+use crate::debug::backtrace;
+use crate::debug::symbols::Named;
+use core::panic::Location;
+use core::sync::atomic::Ordering;
+
+/// Threads are preempted wherever they may be.
+pub const IS_FULL: bool = cfg!(not(any(feature = "preempt_none", feature = "preempt_voluntary")));
+
+/// Says that the caller may sleep from here on; reports a caller that must not, even if it would not have slept this time.
+///
+/// Context: thread, irqs on, no section counted. In builds without `debug` nothing is checked.
+#[inline]
+#[track_caller]
+pub fn might_sleep() {
+    if cfg!(feature = "debug") && cpu::is_atomic() {
+        sleeping_in_atomic_context(Location::caller());
+    }
+    if cfg!(feature = "preempt_voluntary") {
+        cond_resched();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn sleeping_in_atomic_context(place: &'static Location<'static>) {
+    let (count, irqs) = (cpu::preempt_count(), if crate::arch::irq::is_masked() { "off" } else { "on" });
+    let thread = current();
+    let context = cpu::context::name();
+    crate::pr_err!("BUG: sleeping function called from invalid context at {}", place);
+    crate::pr_err!("BUG: {} in {}, count {:#x}, irqs {}, called from:", *thread, context, count, irqs);
+    for frame in backtrace::Frames::from(backtrace::here()) {
+        crate::pr_err!("  {:#018x} {}", frame.address, Named::return_to(frame.address));
+    }
+}
+
+/// Gives way if something more urgent waits: for long loops, in builds that do not preempt them. True if it did.
+///
+/// Context: thread, irqs on, no section counted; in one it does nothing.
+#[inline]
+pub fn cond_resched() -> bool {
+    let gives_way = need_resched() && !cpu::is_atomic();
+    if gives_way {
+        switch::preempt_schedule();
+    }
+    gives_way
+}
+
+/// Whether an interrupt of this core may switch threads on its way out. Context: hardirq, no depth counted below it.
+pub fn may_preempt_from_irq() -> bool {
+    need_resched() && (IS_FULL || current().is_idle())
+}
+
+/// Counts the running thread's slice down; when it is over, equals come first. Context: hardirq, on each tick.
+pub(super) fn end_slice(core: &Core, cpu: usize) {
+    let thread = current();
+    if thread.is_idle() {
+        return;
+    }
+    // Only the core that runs the thread writes its slice.
+    let left = thread.slice.load(Ordering::Relaxed).saturating_sub(1);
+    thread.slice.store(left, Ordering::Relaxed);
+    if left == 0 && core.nr_ready.load(Ordering::Relaxed) != 0 {
+        resched_cpu(cpu);
+    }
+}

@@ -1,0 +1,146 @@
+//! What the scheduler keeps for each core: its run queue, what it runs, and whether it should run something else.
+//!
+//! # Who writes what
+//! | field | written | read |
+//! |---|---|---|
+//! | `queue` | under its lock, by any core | likewise |
+//! | `urgency`, `nr_ready` | under that lock | by anyone, as a hint |
+//! | `need_resched` | set by anyone, cleared by the core when it chooses | by the core |
+//!
+//! Order of locks: a thread's lock, then one run queue's; never two run queues' at once, so there is no order among them.
+//!
+//! # Memory ordering
+//! `need_resched` is set with release after the thread was queued, under the queue's lock; the core clears it under the same lock before it looks.
+
+use super::queue::{ReadyQueue, ThreadId};
+use super::thread::{Thread, ThreadLinks, by_id};
+use crate::arch::count;
+use crate::cpu;
+use crate::irq::ipi::{self, Sgi};
+use crate::per_cpu;
+use crate::sync::IrqSpinLock;
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+/// The urgency of a core that idles: below any thread's.
+pub(super) const IDLE_URGENCY: u8 = 0;
+
+/// One core's part.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(super) struct Core {
+    pub queue: IrqSpinLock<RunQueue>,
+    /// Priority of what runs, plus one; 0: idle.
+    pub urgency: AtomicU8,
+    pub need_resched: AtomicBool,
+    /// Threads in the lists: ready, and not running.
+    pub nr_ready: AtomicU32,
+    /// Threads that went to sleep uninterruptibly here, less those that were woken here. The sum over all cores counts.
+    pub nr_uninterruptible: AtomicI32,
+    pub nr_switches: AtomicU64,
+    /// Wake-ups that were made here and queued a thread.
+    pub nr_wakeups: AtomicU64,
+    /// Threads that this core took from others.
+    pub nr_pulled: AtomicU64,
+    /// Counter ticks in the idle thread.
+    pub idle_time: AtomicU64,
+}
+
+/// The lists of one core, under its lock.
+#[derive(Debug)]
+pub(super) struct RunQueue {
+    ready: ReadyQueue,
+}
+
+per_cpu! {
+    /// The scheduler's data of each core.
+    pub(super) static CORE: Core = Core {
+        queue: IrqSpinLock::new(RunQueue { ready: ReadyQueue::new() }),
+        urgency: AtomicU8::new(IDLE_URGENCY),
+        need_resched: AtomicBool::new(false),
+        nr_ready: AtomicU32::new(0),
+        nr_uninterruptible: AtomicI32::new(0),
+        nr_switches: AtomicU64::new(0),
+        nr_wakeups: AtomicU64::new(0),
+        nr_pulled: AtomicU64::new(0),
+        idle_time: AtomicU64::new(0),
+    };
+}
+
+impl RunQueue {
+    /// Lists a thread that this queue counts: behind its equals, or before them.
+    #[inline]
+    pub fn list(&mut self, core: &Core, thread: &Thread, at_front: bool) {
+        let priority = thread.priority.load(Ordering::Relaxed);
+        if at_front {
+            self.ready.push_front(&ThreadLinks, thread.id(), priority);
+        } else {
+            self.ready.push_back(&ThreadLinks, thread.id(), priority);
+        }
+        thread.is_listed.store(true, Ordering::Relaxed);
+        self.publish(core);
+    }
+
+    /// Takes a listed thread out.
+    #[inline]
+    pub fn unlist(&mut self, core: &Core, thread: &Thread) {
+        self.ready.remove(&ThreadLinks, thread.id(), thread.priority.load(Ordering::Relaxed));
+        thread.is_listed.store(false, Ordering::Relaxed);
+        self.publish(core);
+    }
+
+    /// Takes the most urgent thread.
+    #[inline]
+    pub fn pop(&mut self, core: &Core) -> Option<&'static Thread> {
+        let thread = by_id(self.ready.pop(&ThreadLinks)?);
+        thread.is_listed.store(false, Ordering::Relaxed);
+        self.publish(core);
+        Some(thread)
+    }
+
+    /// The first thread that satisfies `fits`, most urgent first.
+    pub fn find(&self, fits: impl Fn(&'static Thread) -> bool) -> Option<&'static Thread> {
+        self.ready.find(&ThreadLinks, |id: ThreadId| fits(by_id(id))).map(|(id, _)| by_id(id))
+    }
+
+    fn publish(&self, core: &Core) {
+        core.nr_ready.store(self.ready.len() as u32, Ordering::Relaxed);
+    }
+}
+
+/// Calls `f` with the core whose run queue counts `thread` and that queue, locked. Which one that is changes only under the lock.
+pub(super) fn with_queue_of<R>(thread: &Thread, f: impl FnOnce(usize, &Core, &mut RunQueue) -> R) -> R {
+    loop {
+        let cpu = thread.cpu();
+        let core = CORE.on(cpu);
+        let mut queue = core.queue.lock();
+        if thread.cpu() == cpu {
+            return f(cpu, core, &mut queue);
+        }
+    }
+}
+
+/// Makes core `cpu` choose anew, as soon as it may.
+///
+/// Context: any, preemption off. On the caller's own core it happens where the last section ends; if irqs are off there, by an SGI to itself.
+pub(super) fn resched_cpu(cpu: usize) {
+    // Release: what was queued before.
+    let is_known = CORE.on(cpu).need_resched.swap(true, Ordering::Release);
+    if cpu == cpu::id() {
+        count::mark_work();
+    } else if !is_known {
+        ipi::send(Sgi::Reschedule, 1 << cpu);
+    }
+}
+
+/// Something more urgent waits for this core.
+#[inline]
+pub fn need_resched() -> bool {
+    CORE.this().need_resched.load(Ordering::Acquire)
+}
+
+/// The SGI has come: marks the interrupted thread's word, so that the way out finds the work. Context: hardirq.
+pub fn on_reschedule_ipi() {
+    if need_resched() {
+        count::mark_work();
+    }
+}
