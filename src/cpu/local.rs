@@ -32,7 +32,13 @@ pub mod attention {
 
 impl CoreLocal {
     const fn new() -> Self {
-        Self { irq_extra: AtomicU32::new(0), attention: AtomicU32::new(0), nr_irqs: AtomicU64::new(0), in_panic: AtomicBool::new(false), softirq_pending: AtomicU32::new(0) }
+        Self {
+            irq_extra: AtomicU32::new(0),
+            attention: AtomicU32::new(0),
+            nr_irqs: AtomicU64::new(0),
+            in_panic: AtomicBool::new(false),
+            softirq_pending: AtomicU32::new(0),
+        }
     }
 }
 

@@ -8,9 +8,9 @@
 //! `STATE` is an irq-off spinlock, innermost; nothing is logged under it.
 
 use super::pl011::{LineSnapshot, PanicPort, Pl011, RxEvent};
-use crate::irq::IrqReturn;
-use crate::debug::panic;
 use crate::cpu::task::TaskState;
+use crate::debug::panic;
+use crate::irq::IrqReturn;
 use crate::sched::{self, RcuWait};
 use crate::sync::IrqSpinLock;
 use crate::util::queue::ByteQueue;
@@ -242,9 +242,13 @@ pub fn wait_for_input(timeout: Option<Duration>) {
     };
     let deadline = time::uptime() + timeout;
     let left = || deadline.saturating_sub(time::uptime());
-    READER.wait_with(TaskState::IDLE, || has_input() || left().is_zero(), || {
-        sched::schedule_timeout(left());
-    });
+    READER.wait_with(
+        TaskState::IDLE,
+        || has_input() || left().is_zero(),
+        || {
+            sched::schedule_timeout(left());
+        },
+    );
 }
 
 /// Upcall of log: new records wait. Makes the UART's line pending, so that `on_interrupt` drains them on the core that owns the line.

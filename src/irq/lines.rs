@@ -16,13 +16,15 @@
 //! Neighbours: `dispatch` (calls [`run`]), `time::tick` (calls [`look_for_storm`]), `drivers::gicv2` behind `upcalls::irqchip_*`.
 
 use super::ipi;
+use crate::cpu::task::TaskState;
 use crate::cpu::{self, NR_CPUS};
 use crate::per_cpu;
+use crate::sched::{RcuWait, kthread};
 use crate::sync::SpinLock;
 use crate::upcalls;
 use crate::util::errno::Errno;
 use arrayvec::ArrayVec;
-use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
 /// INTIDs that have a slot: all of the GIC-400 on the BCM2711 (HARDWARE: table to 223 and more).
 pub const NR_LINES: usize = 256;
@@ -48,6 +50,8 @@ pub enum IrqReturn {
     None,
     /// Its device is served.
     Handled,
+    /// Its device is quiet; the action's thread shall do the rest. For lines of [`request_threaded`](super::request_threaded).
+    WakeThread,
 }
 
 /// Runs in hardirq context, irqs masked, with the number that was given when the line was requested.
@@ -76,6 +80,10 @@ struct Slot {
     handler: AtomicUsize,
     data: AtomicUsize,
     next: AtomicU8,
+    /// The handler asked for the thread, which has not seen it yet.
+    is_wanted: AtomicBool,
+    /// Where the thread of a threaded action waits.
+    thread: RcuWait,
 }
 
 struct Line {
@@ -98,8 +106,10 @@ struct Registered {
     generation: u32,
 }
 
-static SLOTS: [Slot; NR_ACTIONS] =
-    [const { Slot { handler: AtomicUsize::new(0), data: AtomicUsize::new(0), next: AtomicU8::new(NONE) } }; NR_ACTIONS];
+static SLOTS: [Slot; NR_ACTIONS] = [const {
+    let (handler, data, next) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicU8::new(NONE));
+    Slot { handler, data, next, is_wanted: AtomicBool::new(false), thread: RcuWait::new() }
+}; NR_ACTIONS];
 static LINES: [Line; NR_LINES] = [const { Line { head: AtomicU8::new(NONE), unhandled: AtomicU32::new(0) } }; NR_LINES];
 
 /// Serialises changes of the lists. Thread context; innermost.
@@ -180,7 +190,8 @@ fn add(line: u16, name: &'static str, sharing: Sharing, handler: Handler, data: 
     let mut registry = REGISTRY.lock();
     let head = &LINES.get(usize::from(line)).ok_or(IrqError::NoSuchLine)?.head;
     let present: ArrayVec<u8, MAX_SHARED> = actions_of(head).collect();
-    let is_shareable = sharing == Sharing::Shared && present.iter().all(|slot| registry.actions[usize::from(*slot)].sharing == Sharing::Shared);
+    let is_shareable =
+        sharing == Sharing::Shared && present.iter().all(|slot| registry.actions[usize::from(*slot)].sharing == Sharing::Shared);
     if !present.is_empty() && (!is_shareable || present.is_full()) {
         return Err(IrqError::Busy);
     }
@@ -191,6 +202,7 @@ fn add(line: u16, name: &'static str, sharing: Sharing, handler: Handler, data: 
     SLOTS[slot].data.store(data, Ordering::Relaxed);
     SLOTS[slot].handler.store(handler as usize, Ordering::Relaxed);
     SLOTS[slot].next.store(NONE, Ordering::Relaxed);
+    SLOTS[slot].is_wanted.store(false, Ordering::Relaxed);
     let end = present.last().map_or(head, |last| &SLOTS[usize::from(*last)].next);
     end.store(slot as u8, Ordering::Release);
     if present.is_empty() && registry.depth[usize::from(line)] == 0 && !upcalls::irqchip_set_enabled(line, true) {
@@ -358,7 +370,22 @@ fn call(action: &Slot) -> bool {
     let handler = action.handler.load(Ordering::Relaxed);
     // SAFETY: an action is linked after its handler was stored, and the handler is cleared only when no core can walk here; so it is a `Handler`.
     let handler: Handler = unsafe { core::mem::transmute(handler) };
-    handler(action.data.load(Ordering::Relaxed)) == IrqReturn::Handled
+    let verdict = handler(action.data.load(Ordering::Relaxed));
+    if verdict == IrqReturn::WakeThread {
+        // Release: what the handler noted is visible to the thread. Pairs with the acquire in `wait_until_wanted`.
+        action.is_wanted.store(true, Ordering::Release);
+        action.thread.wake_up();
+    }
+    verdict != IrqReturn::None
+}
+
+/// Waits, in the thread of a threaded action, until its handler asks for it. False if the thread shall end.
+///
+/// Context: that thread.
+pub(super) fn wait_until_wanted(action: Action) -> bool {
+    let slot = &SLOTS[usize::from(action.slot)];
+    slot.thread.wait_until(TaskState::IDLE, || slot.is_wanted.load(Ordering::Relaxed) || kthread::should_stop());
+    slot.is_wanted.swap(false, Ordering::Acquire)
 }
 
 #[cold]
@@ -393,7 +420,8 @@ fn mask(line: usize, why: &str) {
     upcalls::irqchip_set_enabled(line as u16, false);
     // Its name would need the registry's lock, which the interrupted thread may hold: asked for without waiting.
     let registry = REGISTRY.try_lock();
-    let name = registry.as_ref().and_then(|registry| actions_of(&LINES[line].head).next().map(|slot| registry.actions[usize::from(slot)].name));
+    let name =
+        registry.as_ref().and_then(|registry| actions_of(&LINES[line].head).next().map(|slot| registry.actions[usize::from(slot)].name));
     crate::pr_warn!(
         "irq: INTID {} ({}) masked on cpu{}: {}. Mend the device or its handler, then irq::lines::enable.",
         line,
@@ -406,7 +434,8 @@ fn mask(line: usize, why: &str) {
 /// The slots of the actions on a line, in order.
 fn actions_of(head: &AtomicU8) -> impl Iterator<Item = u8> {
     let after = |slot: u8| Some(slot).filter(|slot| *slot != NONE);
-    core::iter::successors(after(head.load(Ordering::Acquire)), move |slot| after(SLOTS[usize::from(*slot)].next.load(Ordering::Acquire))).take(MAX_SHARED)
+    core::iter::successors(after(head.load(Ordering::Acquire)), move |slot| after(SLOTS[usize::from(*slot)].next.load(Ordering::Acquire)))
+        .take(MAX_SHARED)
 }
 
 /// A line as `interrupts` shows it.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | what happens when an interrupt is taken | [`dispatch`] |
 //! | who handles which line; request and free | [`lines`] |
+//! | handlers that leave the rest to a thread | [`threaded`] |
 //! | what happens after the handler, before the thread goes on | [`exit`] |
 //! | the bottom halves: softirqs, tasklets | [`softirq`], [`tasklet`] |
 //! | why a tasklet never runs on two cores | [`run_state`] |
@@ -27,8 +28,13 @@ pub mod softirq;
 pub mod tasklet;
 
 #[cfg(target_os = "none")]
+pub mod threaded;
+
+#[cfg(target_os = "none")]
 pub use lines::{IrqError, IrqReturn, free, request, request_shared, set_affinity};
 #[cfg(target_os = "none")]
 pub use softirq::Softirq;
 #[cfg(target_os = "none")]
 pub use tasklet::Tasklet;
+#[cfg(target_os = "none")]
+pub use threaded::request_threaded;

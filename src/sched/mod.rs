@@ -40,12 +40,12 @@ mod switch;
 pub mod thread;
 #[cfg(target_os = "none")]
 mod timeout;
+#[cfg(target_os = "none")]
+mod wake;
 #[cfg(all(test, loom))]
 mod wake_model;
 #[cfg(target_os = "none")]
 pub mod workqueue;
-#[cfg(target_os = "none")]
-mod wake;
 
 #[cfg(target_os = "none")]
 pub use self::{

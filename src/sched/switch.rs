@@ -113,7 +113,10 @@ fn check_context() {
 #[cold]
 #[inline(never)]
 fn scheduling_while_atomic(count: u32, extra: u32) -> ! {
-    panic!("scheduling while atomic: {} has count {count:#x} and {extra} irq-off sections around it; a guard is held over a sleep", current());
+    panic!(
+        "scheduling while atomic: {} has count {count:#x} and {extra} irq-off sections around it; a guard is held over a sleep",
+        current()
+    );
 }
 
 /// Step 3 and 4.

@@ -143,7 +143,11 @@ impl<T: Sync + 'static> Work<T> {
     pub fn cancel_sync(&self) -> bool {
         let was_asked = self.item.state.cancel();
         if !self.item.state.is_idle() {
-            assert!(!cpu::is_atomic(), "work was cancelled or dropped while it is queued or runs, by a {} that cannot sleep", cpu::context::name());
+            assert!(
+                !cpu::is_atomic(),
+                "work was cancelled or dropped while it is queued or runs, by a {} that cannot sleep",
+                cpu::context::name()
+            );
             self.sleep_until(RunState::is_idle);
         }
         was_asked

@@ -112,7 +112,10 @@ impl<Q: Queue> Events<Q> {
                 return was_armed;
             }
             drop(base);
-            assert!(at != cpu::id() || cpu::preempt_count() == 0, "a timer's function, or what interrupted it, waits for its own end: use cancel");
+            assert!(
+                at != cpu::id() || cpu::preempt_count() == 0,
+                "a timer's function, or what interrupted it, waits for its own end: use cancel"
+            );
             upcalls::answer_attention();
             arch::relax();
         }
@@ -149,7 +152,6 @@ impl<Q: Queue> Events<Q> {
             }
         }
     }
-
 }
 
 /// Takes `node` out of its queue, whose lock is held, if it is in.

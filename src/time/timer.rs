@@ -146,4 +146,3 @@ pub(super) fn on_tick() {
 pub fn next_jiffy(cpu: usize) -> u64 {
     WHEELS.next_due(cpu)
 }
-

@@ -27,7 +27,11 @@ fn ps(out: &mut dyn Write) -> Result<(), ViewError> {
         let (voluntary, involuntary) = thread.nr_switches();
         let millis = thread.run_time() * 1000 / counter::frequency_hz();
         write!(out, "{:5} {} {:3} {:4x} ", thread.pid(), thread.state().letter(), thread.cpu(), thread.affinity())?;
-        if thread.is_idle() { write!(out, "  -")? } else { write!(out, "{:3?}", thread.priority().number())? }
+        if thread.is_idle() {
+            write!(out, "  -")?
+        } else {
+            write!(out, "{:3?}", thread.priority().number())?
+        }
         write!(out, " {voluntary:7} {involuntary:7} {:5}.{:03} ", millis / 1000, millis % 1000)?;
         match stack::used(thread.id()) {
             Some(bytes) => write!(out, "{bytes:5}")?,

@@ -8,7 +8,7 @@ use tetra::drivers::gicv2::IntId;
 use tetra::irq::ipi::{self, AsyncCall, AsyncError};
 use tetra::irq::{self, IrqError, IrqReturn, lines};
 use tetra::platform::hardware::gic;
-use tetra::{arch, cpu, init, time};
+use tetra::{arch, cpu, init, sched, time};
 use tetra_tests::{case, check, check_eq, suite};
 
 suite!();
@@ -240,4 +240,33 @@ fn busy_cores_take_their_interrupts() {
     raise(207);
     check!(wait_until(|| calls(7) == before + 1));
     check_eq!(irq::free(action), Ok(()));
+}
+
+case!(a_threaded_handler_does_the_rest_in_its_thread);
+fn a_threaded_handler_does_the_rest_in_its_thread() {
+    const LINE: u16 = 208;
+    static QUIETED: AtomicU32 = AtomicU32::new(0);
+    static SERVED: AtomicU32 = AtomicU32::new(0);
+    fn quiet(_: usize) -> IrqReturn {
+        check!(cpu::in_hardirq());
+        QUIETED.fetch_add(1, Ordering::Relaxed);
+        IrqReturn::WakeThread
+    }
+    fn serve(_: usize) {
+        check!(cpu::in_task() && !cpu::is_atomic());
+        sched::msleep(2);
+        SERVED.fetch_add(1, Ordering::Relaxed);
+    }
+    let action = irq::request_threaded(LINE, "irq/208-slow", quiet, serve, 0).expect("nobody has it");
+    for round in 1..=3 {
+        raise(LINE);
+        check!(wait_until(|| SERVED.load(Ordering::Relaxed) == round));
+    }
+    check_eq!(QUIETED.load(Ordering::Relaxed), 3);
+    // Asked for and not begun: done before the end.
+    raise(LINE);
+    check!(wait_until(|| QUIETED.load(Ordering::Relaxed) == 4));
+    check_eq!(action.free(), Ok(()));
+    check_eq!(SERVED.load(Ordering::Relaxed), 4);
+    check!(irq::request(LINE, "again", claim, 0).is_ok_and(|again| irq::free(again).is_ok()));
 }

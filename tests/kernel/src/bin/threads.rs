@@ -75,7 +75,12 @@ fn values_and_closures_are_dropped_once() {
     drop(kthread::run("joined", move || captured).unwrap().join());
     check_eq!(DROPS.load(Ordering::Relaxed), 1);
     // Detached before its end, and after.
-    kthread::run("early", || { sched::msleep(20); Counted }).unwrap().detach();
+    kthread::run("early", || {
+        sched::msleep(20);
+        Counted
+    })
+    .unwrap()
+    .detach();
     let late = kthread::run("late", || Counted).unwrap();
     check!(eventually(|| late.is_finished()));
     drop(late);
