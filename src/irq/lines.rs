@@ -195,7 +195,7 @@ fn add(line: u16, name: &'static str, sharing: Sharing, handler: Handler, data: 
     if !present.is_empty() && (!is_shareable || present.is_full()) {
         return Err(IrqError::Busy);
     }
-    let slot = (1..NR_ACTIONS).find(|slot| SLOTS[*slot].handler.load(Ordering::Relaxed) == 0).ok_or(IrqError::NoMemory)?;
+    let slot = (1..NR_ACTIONS).find(|slot| SLOTS[*slot].handler.load(Ordering::Acquire) == 0).ok_or(IrqError::NoMemory)?;
 
     let generation = registry.actions[slot].generation + 1;
     registry.actions[slot] = Registered { name, sharing, generation };
@@ -220,7 +220,13 @@ fn add(line: u16, name: &'static str, sharing: Sharing, handler: Handler, data: 
 /// # Errors
 /// `NotRequested` if that was done before.
 pub fn free(action: Action) -> Result<(), IrqError> {
-    let slot = &SLOTS[usize::from(action.slot)];
+    take_off(action)?;
+    release(action);
+    Ok(())
+}
+
+/// The first half of `free`: the handler runs no more. Its slot is not given to another yet: a thread may be waiting there.
+pub(super) fn take_off(action: Action) -> Result<(), IrqError> {
     {
         let mut registry = REGISTRY.lock();
         let registered = &mut registry.actions[usize::from(action.slot)];
@@ -231,9 +237,13 @@ pub fn free(action: Action) -> Result<(), IrqError> {
         unlink(action);
     }
     synchronize();
-    // Nobody walks through the slot any more: it may be given to another.
-    slot.handler.store(0, Ordering::Relaxed);
     Ok(())
+}
+
+/// The second half: nobody walks through the slot or waits in it any more, so it may be given to another. Once for each `take_off`.
+pub(super) fn release(action: Action) {
+    // Release: pairs with the load in `add`, behind the registry's lock or not.
+    SLOTS[usize::from(action.slot)].handler.store(0, Ordering::Release);
 }
 
 /// Takes an action out of its line's list. Who walks through it meanwhile goes on to what follows it.

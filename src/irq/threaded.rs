@@ -62,9 +62,10 @@ impl ThreadedAction {
     /// # Errors
     /// As for [`lines::free`].
     pub fn free(self) -> Result<(), IrqError> {
-        lines::free(self.action)?;
+        lines::take_off(self.action)?;
         // A thread that ended by a fault has ended as well.
         let _ = self.thread.stop();
+        lines::release(self.action);
         Ok(())
     }
 
