@@ -53,6 +53,8 @@ fn tetra_boot_primary(info: BootInfo) -> ! {
     memory::start_page_allocator(params::zone_borders());
     memory::start_kmalloc();
 
+    irq::tasklet::init();
+    time::init();
     start_interrupts();
     console::go_interrupt_driven();
     hardware::start_heartbeat();
@@ -67,6 +69,9 @@ fn tetra_boot_primary(info: BootInfo) -> ! {
 /// come, and what a test or a command says of "this core" stays true.
 fn start_init_thread() {
     let init = kthread::Builder::new("init").bind(0).run(|| {
+        irq::softirq::start_threads();
+        sched::load::start();
+        sched::workqueue::start();
         entry::run_init_calls();
         audit::at_boot();
         upcalls::image_main();
@@ -105,8 +110,8 @@ fn start_interrupts() {
     let gic = hardware::gic();
     gic.init_distributor();
     gic.init_cpu();
-    if let Err(error) = irq::request(hardware::TICK_LINE.number(), "tick", time::on_tick, 0) {
-        pr_err!("tick: {:?}: time will stand still", error);
+    if let Err(error) = irq::request(hardware::TICK_LINE.number(), "timer", time::tick::on_interrupt, 0) {
+        pr_err!("timer: {:?}: time will stand still", error);
     }
     smp::start_own_interrupts();
     cpu::set_online();

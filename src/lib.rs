@@ -44,10 +44,8 @@ pub mod sync;
 
 pub mod mm;
 
-#[cfg(target_os = "none")]
 pub mod irq;
 pub mod sched;
-#[cfg(target_os = "none")]
 pub mod time;
 
 pub mod drivers;

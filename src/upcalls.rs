@@ -50,10 +50,10 @@ upcalls! {
     fn irqchip_send_sgi = tetra_irqchip_send_sgi(sgi: u8, targets: u32);
     /// irq -> platform: lets a line through, or not. False if the controller has no such line.
     fn irqchip_set_enabled = tetra_irqchip_set_enabled(line: u16, enabled: bool) -> bool;
-    /// time -> platform: arms this core's next tick; gives the ticks that have ended since the last call.
-    fn timer_next_tick = tetra_timer_next_tick() -> u64;
-    /// time -> platform: core 0 has ticked: what the board shows of it (the LED).
-    fn board_tick = tetra_board_tick();
+    /// irq -> platform: the cores that may take a shared line. False if the controller has no such line.
+    fn irqchip_set_affinity = tetra_irqchip_set_affinity(line: u16, cpus: u32) -> bool;
+    /// time -> platform: this core's timer interrupts when the counter reaches this value; `u64::MAX`: never.
+    fn timer_set_deadline = tetra_timer_set_deadline(deadline: u64);
     /// debug -> platform: what the board does after a panic's report: blink the code, then reboot after `reboot_after_s` seconds; 0: never.
     fn panic_end = tetra_panic_end(reboot_after_s: u32) -> !;
     /// init -> the image: its own code, on core 0, when everything runs. Defined by `tetra::entry!`.

@@ -19,6 +19,8 @@ pub struct CoreLocal {
     pub nr_irqs: AtomicU64,
     /// Set while this core writes a panic report, so that a second panic inside it is known as such. Written by this core.
     pub in_panic: AtomicBool,
+    /// Softirqs that were raised on this core and not served: a bit each. Written by this core with irqs masked.
+    pub softirq_pending: AtomicU32,
     /// mm::kmem_cache: this core's lists of free objects, at an offset that one load reaches. Touched by this core with irqs masked.
     pub slabs: OwnWords<SLAB_WORDS>,
 }
@@ -63,6 +65,7 @@ impl CoreLocal {
             attention: AtomicU32::new(0),
             nr_irqs: AtomicU64::new(0),
             in_panic: AtomicBool::new(false),
+            softirq_pending: AtomicU32::new(0),
             slabs: OwnWords::new(),
         }
     }

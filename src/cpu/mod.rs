@@ -2,6 +2,7 @@
 //!
 //! Layer: above `arch`, below everything else. No lock and no log line here; misuse is reported through `upcalls`.
 
+pub mod bottom_half;
 pub mod context;
 pub mod irq_guard;
 pub mod local;
@@ -9,6 +10,7 @@ pub mod percpu;
 pub mod preempt;
 pub mod task;
 
+pub use bottom_half::{BottomHalfGuard, local_bh_disable, local_bh_enable};
 pub use context::{in_hardirq, in_interrupt, in_irq, in_softirq, in_task, is_atomic, preempt_count};
 pub use irq_guard::IrqGuard;
 pub use local::CoreLocal;

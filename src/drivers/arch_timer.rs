@@ -12,10 +12,7 @@
 //! timer, before it ends the interrupt; the `ISB` in both makes that take effect first.
 //!
 //! Source: ARM DDI 0487 D11 (generic timer; registers in D17.11), ARM DDI 0471B (PPI numbers), BCM2711's device tree (`arm,armv8-timer`).
-//! Neighbours: [`scale`](TickScale) converts, [`tick`](Tick) schedules; `time` keeps the clock.
-
-mod scale;
-mod tick;
+//! Neighbours: `time` keeps the clocks, converts, and decides on deadlines (`time::tick`).
 
 use core::marker::PhantomData;
 
@@ -24,9 +21,6 @@ use tock_registers::register_bitfields;
 
 use super::gicv2::IntId;
 use crate::arch::barrier;
-
-pub use scale::{BadFrequency, TickScale};
-pub use tick::Tick;
 
 register_bitfields! { u64,
     /// Control of either timer: CNTP_CTL_EL0 and CNTV_CTL_EL0 have one layout (ARM DDI 0487, D17.11).

@@ -11,6 +11,7 @@
 use super::pl011::{LineSnapshot, PanicPort, Pl011, RxEvent};
 use crate::cpu::task::TaskState;
 use crate::debug::panic;
+use crate::irq::IrqReturn;
 use crate::log::OpenLine;
 use crate::sched::{self, RcuWait};
 use crate::sync::IrqSpinLock;
@@ -92,7 +93,7 @@ pub fn figures() -> Figures {
 }
 
 /// Handler of the UART's line. Context: hardirq.
-pub fn on_interrupt(_data: usize) {
+pub fn on_interrupt(_data: usize) -> IrqReturn {
     if let Some(state) = STATE.lock().as_mut() {
         let _ = state.port.take_causes();
         state.receive();
@@ -103,6 +104,7 @@ pub fn on_interrupt(_data: usize) {
     }
     // The queue may have room again for what the log has kept back, and a kick comes here too.
     log::drain();
+    IrqReturn::Handled
 }
 
 /// How the line is set, for the audit. `None` before there is a console.

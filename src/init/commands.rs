@@ -9,3 +9,4 @@ mod memory;
 mod slab;
 mod symbols;
 mod threads;
+mod time;

@@ -43,7 +43,7 @@ pub fn go_interrupt_driven() {
     let line = rpi4::INTID_UART0;
     hardware::route_to(line, 0);
     match irq::request(line.number(), "ttyAMA0", serial::on_interrupt, 0) {
-        Ok(()) => {
+        Ok(_) => {
             serial::go_interrupt_driven(line.number());
             log::set_mode(log::Mode::Deferred);
         }

@@ -1,11 +1,12 @@
 //! What happens when a count reaches 0 while something waits: after an interrupt, or at the end of a section.
 //!
-//! What can wait: an answer that this core owes (another one wants its backtrace), and a more urgent thread. The mark in the count word says that
-//! something does; it is cleared before the look, so what comes meanwhile marks it anew.
+//! Three things can wait: an answer that another core wants, softirqs that were raised, a switch of threads. All are found by the one mark in the
+//! count word and done here in this order. With irqs masked a section's end can do none of them: then the core interrupts itself, and they are
+//! done after that interrupt, as soon as irqs are on.
 
+use super::{ipi, softirq};
 use crate::arch::{self, count};
 use crate::cpu;
-use crate::irq::ipi::{self, Sgi};
 use crate::sched::{self, preempt};
 use crate::upcalls;
 
@@ -26,17 +27,21 @@ fn tetra_preempt_from_irq() {
 #[unsafe(no_mangle)]
 fn tetra_count_zero_work() {
     if arch::irq::is_masked() {
-        // Not now: the mark stays, and an SGI to this core comes as soon as irqs are on. Its way out finds the mark.
-        ipi::send(Sgi::Reschedule, 1 << cpu::id());
+        // The mark stays, for the end of that interrupt.
+        ipi::send(ipi::Sgi::Reschedule, 1 << cpu::id());
         return;
     }
+    arch::irq::mask();
     do_pending();
+    arch::irq::unmask();
     if preempt::IS_FULL {
         sched::preempt_schedule();
     }
 }
 
+/// Irqs masked by one level.
 fn do_pending() {
     count::clear_work();
     upcalls::answer_attention();
+    softirq::serve_pending();
 }

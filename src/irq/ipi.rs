@@ -78,6 +78,16 @@ pub fn call_on(cpu: usize, f: impl Fn() + Sync) -> Result<(), CpuOffline> {
     call_mask(mask, &f).map_err(|_| CpuOffline(cpu))
 }
 
+/// Runs `f` on the cores in `mask` (bit n for core n) and waits until all have returned. Rules as for `call_on`.
+///
+/// # Errors
+/// `CpuOffline` with the first core of the mask that does not run the kernel; then nobody was called.
+#[track_caller]
+pub fn call_on_mask(mask: u32, f: impl Fn() + Sync) -> Result<(), CpuOffline> {
+    let _pinned = PreemptGuard::new();
+    call_mask(mask, &f).map_err(|()| CpuOffline((mask & !cpu::online_mask()).trailing_zeros() as usize))
+}
+
 /// Runs `f` on every core that runs the kernel, the caller's included. Rules as for `call_on`.
 #[track_caller]
 pub fn call_on_all(f: impl Fn() + Sync) {
@@ -117,6 +127,60 @@ pub fn interrupt_self(f: impl Fn() + Sync) {
     push(cpu::id(), &call);
     send(Sgi::Call, 1 << cpu::id());
     wait_for(&call);
+}
+
+/// A call that its sender does not wait for: Linux's `call_single_data`. A static, as nobody knows when the target will have run it.
+pub struct AsyncCall {
+    call: Call<'static>,
+}
+
+/// Why an asynchronous call was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AsyncError {
+    /// The target is not a running core.
+    Offline,
+    /// The last one has not run yet.
+    Busy,
+}
+
+impl From<AsyncError> for Errno {
+    fn from(error: AsyncError) -> Self {
+        match error {
+            AsyncError::Offline => Errno::ENODEV,
+            AsyncError::Busy => Errno::EBUSY,
+        }
+    }
+}
+
+impl AsyncCall {
+    /// A call of `run`.
+    pub const fn new(run: &'static (dyn Fn() + Sync)) -> Self {
+        Self { call: Call { next: AtomicPtr::new(ptr::null_mut()), run, done: AtomicBool::new(true), _pinned: PhantomData } }
+    }
+
+    /// Has core `cpu` run it, in hardirq context with irqs masked, and does not wait. What was written before is visible to it.
+    ///
+    /// Context: any, irqs off included.
+    ///
+    /// # Errors
+    /// `Offline`; `Busy` if it has not run since it was sent last.
+    pub fn send(&'static self, cpu: usize) -> Result<(), AsyncError> {
+        if !cpu::is_online(cpu) {
+            return Err(AsyncError::Offline);
+        }
+        // Acquire: what the last run did comes before; pairs with the release in `run_calls`.
+        if !self.call.done.swap(false, Ordering::Acquire) {
+            return Err(AsyncError::Busy);
+        }
+        push(cpu, &self.call);
+        send(Sgi::Call, 1 << cpu);
+        Ok(())
+    }
+
+    /// It was sent and has not run yet. Context: any. If false, what the run did is visible.
+    pub fn is_pending(&self) -> bool {
+        !self.call.done.load(Ordering::Acquire)
+    }
 }
 
 #[track_caller]
@@ -165,7 +229,7 @@ fn push(cpu: usize, call: &Call<'_>) {
     let call = (&raw const *call).cast_mut().cast::<Call<'static>>();
     let mut head = list.load(Ordering::Relaxed);
     loop {
-        // SAFETY: the caller waits for `done` before it lets the call go, whatever its borrow's name for that time is.
+        // SAFETY: the caller waits for `done` before it lets the call go, whatever its borrow's name for that time is; or it is a static.
         unsafe { &*call }.next.store(head, Ordering::Relaxed);
         match list.compare_exchange_weak(head, call, Ordering::Release, Ordering::Relaxed) {
             Ok(_) => return,

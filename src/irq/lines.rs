@@ -1,122 +1,470 @@
-//! Interrupt lines: who handles which INTID, and how often each core took it.
+//! Interrupt lines: who handles which INTID, how often each core took it, and what happens to one that runs wild.
 //!
-//! A slot is written once, under the table's lock, before its line is enabled; dispatch reads it without a lock. `HANDLER` is stored last, with
-//! release, and loaded first, with acquire, so who sees a handler sees its data.
+//! A line has a list of actions, more than one if its devices share it. Dispatch walks the list without a lock; requests and frees change it under one.
+//! An action is filled in before it is linked, and used again only after every core has been through an interrupt of its own (`synchronize`):
+//! handlers do not nest, so nobody can be walking through it any more. That makes freeing slow, and taking an interrupt free of any lock or count.
+//!
+//! Two ways of running wild are noticed, and end in a masked line and a message that names it. A line that no handler claims, `UNHANDLED_LIMIT` times in a
+//! row: a device that nobody drives, or a handler that looks at the wrong one. A line of a device that interrupts `STORM_PER_TICK` times in each of
+//! some ticks, claimed or not: a level that nobody takes back, or a broken device; its core would do nothing else. `enable` lets it through again.
+//!
+//! # Memory ordering
+//! `head` and `next` are stored with release after the action's fields and loaded with acquire: who finds an action sees its fields.
+//!
+//! Rejected: a lock a line, as Linux has: an interrupt would take it on its way in, for the sake of a free that happens once a boot.
+//!
+//! Neighbours: `dispatch` (calls [`run`]), `time::tick` (calls [`look_for_storm`]), `drivers::gicv2` behind `upcalls::irqchip_*`.
 
-use crate::cpu::NR_CPUS;
+use super::ipi;
+use crate::cpu::task::TaskState;
+use crate::cpu::{self, NR_CPUS};
 use crate::per_cpu;
+use crate::sched::{RcuWait, kthread};
 use crate::sync::SpinLock;
 use crate::upcalls;
 use crate::util::errno::Errno;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use arrayvec::ArrayVec;
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 
 /// INTIDs that have a slot: all of the GIC-400 on the BCM2711 (HARDWARE: table to 223 and more).
 pub const NR_LINES: usize = 256;
+/// Actions of all lines together.
+const NR_ACTIONS: usize = 64;
+/// Devices that may share a line.
+pub const MAX_SHARED: usize = 4;
+/// The first line that is not each core's own.
+const FIRST_SHARED_LINE: usize = 32;
+/// Interrupts in a row that no handler claims, until the line is masked.
+const UNHANDLED_LIMIT: u32 = 1000;
+/// Interrupts of one line on one core between two ticks that are too many: 100 000 a second. A UART without its FIFO makes a tenth of that.
+const STORM_PER_TICK: u32 = 1000;
+/// Ticks in a row with so many, until the line is masked.
+const STORM_TICKS: u32 = 4;
+/// No action.
+const NONE: u8 = 0;
+
+/// What a handler says about the interrupt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IrqReturn {
+    /// It was not from its device.
+    None,
+    /// Its device is served.
+    Handled,
+    /// Its device is quiet; the action's thread shall do the rest. For lines of [`request_threaded`](super::request_threaded).
+    WakeThread,
+}
 
 /// Runs in hardirq context, irqs masked, with the number that was given when the line was requested.
-pub type Handler = fn(data: usize);
+pub type Handler = fn(data: usize) -> IrqReturn;
 
-struct Line {
+/// Whether others may have the line too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// Nobody else.
+    Exclusive,
+    /// Others that say the same. Their handlers must tell whose an interrupt is.
+    Shared,
+}
+
+/// A handler on a line, to be given back by [`free`]. Dropping it gives nothing back: most lines are held for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Action {
+    line: u16,
+    slot: u8,
+    generation: u32,
+}
+
+/// What dispatch needs of an action.
+struct Slot {
+    /// A `Handler`, or 0.
     handler: AtomicUsize,
     data: AtomicUsize,
-    name: spin::Once<&'static str>,
+    next: AtomicU8,
+    /// The handler asked for the thread, which has not seen it yet.
+    is_wanted: AtomicBool,
+    /// Where the thread of a threaded action waits.
+    thread: RcuWait,
 }
 
-static LINES: [Line; NR_LINES] =
-    [const { Line { handler: AtomicUsize::new(0), data: AtomicUsize::new(0), name: spin::Once::new() } }; NR_LINES];
+struct Line {
+    head: AtomicU8,
+    /// Interrupts since one was claimed. Written by whichever core takes the line.
+    unhandled: AtomicU32,
+}
 
-/// Serialises `request`.
-static REQUESTS: SpinLock<()> = SpinLock::new(());
+/// What only requests and reports need. Slot 0 stands for "none".
+struct Registry {
+    actions: [Registered; NR_ACTIONS],
+    /// How often each line is disabled.
+    depth: [u8; NR_LINES],
+}
+
+#[derive(Clone, Copy)]
+struct Registered {
+    name: &'static str,
+    sharing: Sharing,
+    generation: u32,
+}
+
+static SLOTS: [Slot; NR_ACTIONS] = [const {
+    let (handler, data, next) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicU8::new(NONE));
+    Slot { handler, data, next, is_wanted: AtomicBool::new(false), thread: RcuWait::new() }
+}; NR_ACTIONS];
+static LINES: [Line; NR_LINES] = [const { Line { head: AtomicU8::new(NONE), unhandled: AtomicU32::new(0) } }; NR_LINES];
+
+/// Serialises changes of the lists. Thread context; innermost.
+static REGISTRY: SpinLock<Registry> = SpinLock::new(Registry {
+    actions: [Registered { name: "", sharing: Sharing::Exclusive, generation: 0 }; NR_ACTIONS],
+    depth: [0; NR_LINES],
+});
+
+/// What a core notes of the lines that it takes. Written by the core itself, in hardirq.
+struct Taken {
+    counts: [AtomicU32; NR_LINES],
+    /// The line of a device that it took last.
+    last: AtomicU32,
+    /// The same and its count, at the last tick; and for how many ticks it has stormed.
+    last_at_tick: AtomicU32,
+    count_at_tick: AtomicU32,
+    storm_ticks: AtomicU32,
+}
 
 per_cpu! {
-    /// Interrupts of each line that this core took. Written by the core itself, in hardirq.
-    static COUNTS: [AtomicU32; NR_LINES] = [const { AtomicU32::new(0) }; NR_LINES];
+    /// Interrupts that this core took.
+    static TAKEN: Taken = Taken {
+        counts: [const { AtomicU32::new(0) }; NR_LINES],
+        last: AtomicU32::new(0),
+        last_at_tick: AtomicU32::new(0),
+        count_at_tick: AtomicU32::new(0),
+        storm_ticks: AtomicU32::new(0),
+    };
 }
 
-/// Why a line was not given.
+/// Why a line was not given, or not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IrqError {
     /// The controller has no such line.
     NoSuchLine,
-    /// It has a handler already.
+    /// It has a handler that does not share, or as many as may share.
     Busy,
+    /// All actions of the kernel are in use.
+    NoMemory,
+    /// There is no such handler, or the line has none.
+    NotRequested,
+    /// Each core has its own line of this number: it has no affinity.
+    PerCpu,
+    /// None of these cores runs the kernel.
+    NoSuchCpu,
 }
 
 impl From<IrqError> for Errno {
     fn from(error: IrqError) -> Self {
         match error {
-            IrqError::NoSuchLine => Errno::EINVAL,
+            IrqError::NoSuchLine | IrqError::PerCpu | IrqError::NoSuchCpu => Errno::EINVAL,
             IrqError::Busy => Errno::EBUSY,
+            IrqError::NoMemory => Errno::ENOMEM,
+            IrqError::NotRequested => Errno::ENOENT,
         }
     }
 }
 
-/// Gives line `line` to `handler` and enables it. `name` is what reports call it.
+/// Gives line `line` to `handler` alone and enables it. `name` is what reports call it. A line below 32 is each core's own: it is enabled on this core,
+/// on others by [`enable_on_this_cpu`].
 ///
 /// Context: thread; takes a spinlock. The handler may run before this returns.
 ///
 /// # Errors
-/// `IrqError`; nothing is changed then.
-pub fn request(line: u16, name: &'static str, handler: Handler, data: usize) -> Result<(), IrqError> {
-    let _one_at_a_time = REQUESTS.lock();
-    let slot = LINES.get(line as usize).ok_or(IrqError::NoSuchLine)?;
-    if slot.handler.load(Ordering::Relaxed) != 0 {
-        return Err(IrqError::Busy);
-    }
-
-    slot.name.call_once(|| name);
-    slot.data.store(data, Ordering::Relaxed);
-    slot.handler.store(handler as usize, Ordering::Release);
-    if upcalls::irqchip_set_enabled(line, true) { Ok(()) } else { Err(IrqError::NoSuchLine) }
+/// `NoSuchLine`, `Busy`, `NoMemory`; nothing is changed then.
+pub fn request(line: u16, name: &'static str, handler: Handler, data: usize) -> Result<Action, IrqError> {
+    add(line, name, Sharing::Exclusive, handler, data)
 }
 
-/// Enables a banked line on this core too: the handler that core 0 requested serves all.
+/// Gives line `line` to `handler` beside others that share it. All of them are called for each interrupt, in the order in which they came.
 ///
-/// # Errors
-/// `NoSuchLine` if nobody requested it.
-pub fn enable_on_this_cpu(line: u16) -> Result<(), IrqError> {
-    let slot = LINES.get(line as usize).ok_or(IrqError::NoSuchLine)?;
-    if slot.handler.load(Ordering::Acquire) == 0 || !upcalls::irqchip_set_enabled(line, true) {
+/// Context and errors: as for [`request`].
+pub fn request_shared(line: u16, name: &'static str, handler: Handler, data: usize) -> Result<Action, IrqError> {
+    add(line, name, Sharing::Shared, handler, data)
+}
+
+fn add(line: u16, name: &'static str, sharing: Sharing, handler: Handler, data: usize) -> Result<Action, IrqError> {
+    let mut registry = REGISTRY.lock();
+    let head = &LINES.get(usize::from(line)).ok_or(IrqError::NoSuchLine)?.head;
+    let present: ArrayVec<u8, MAX_SHARED> = actions_of(head).collect();
+    let is_shareable =
+        sharing == Sharing::Shared && present.iter().all(|slot| registry.actions[usize::from(*slot)].sharing == Sharing::Shared);
+    if !present.is_empty() && (!is_shareable || present.is_full()) {
+        return Err(IrqError::Busy);
+    }
+    let slot = (1..NR_ACTIONS).find(|slot| SLOTS[*slot].handler.load(Ordering::Acquire) == 0).ok_or(IrqError::NoMemory)?;
+
+    let generation = registry.actions[slot].generation + 1;
+    registry.actions[slot] = Registered { name, sharing, generation };
+    SLOTS[slot].data.store(data, Ordering::Relaxed);
+    SLOTS[slot].handler.store(handler as usize, Ordering::Relaxed);
+    SLOTS[slot].next.store(NONE, Ordering::Relaxed);
+    SLOTS[slot].is_wanted.store(false, Ordering::Relaxed);
+    let end = present.last().map_or(head, |last| &SLOTS[usize::from(*last)].next);
+    end.store(slot as u8, Ordering::Release);
+    if present.is_empty() && registry.depth[usize::from(line)] == 0 && !upcalls::irqchip_set_enabled(line, true) {
+        end.store(NONE, Ordering::Relaxed);
+        SLOTS[slot].handler.store(0, Ordering::Relaxed);
         return Err(IrqError::NoSuchLine);
     }
+    Ok(Action { line, slot: slot as u8, generation })
+}
+
+/// Takes a handler off its line, and waits until it does not run on any core. The last one masks the line.
+///
+/// Context: thread, irqs on.
+///
+/// # Errors
+/// `NotRequested` if that was done before.
+pub fn free(action: Action) -> Result<(), IrqError> {
+    take_off(action)?;
+    release(action);
     Ok(())
 }
 
-/// Counts an interrupt of `line` on this core and runs its handler. False if it has none.
+/// The first half of `free`: the handler runs no more. Its slot is not given to another yet: a thread may be waiting there.
+pub(super) fn take_off(action: Action) -> Result<(), IrqError> {
+    {
+        let mut registry = REGISTRY.lock();
+        let registered = &mut registry.actions[usize::from(action.slot)];
+        if registered.generation != action.generation {
+            return Err(IrqError::NotRequested);
+        }
+        registered.generation += 1;
+        unlink(action);
+    }
+    synchronize();
+    Ok(())
+}
+
+/// The second half: nobody walks through the slot or waits in it any more, so it may be given to another. Once for each `take_off`.
+pub(super) fn release(action: Action) {
+    // Release: pairs with the load in `add`, behind the registry's lock or not.
+    SLOTS[usize::from(action.slot)].handler.store(0, Ordering::Release);
+}
+
+/// Takes an action out of its line's list. Who walks through it meanwhile goes on to what follows it.
+fn unlink(action: Action) {
+    let head = &LINES[usize::from(action.line)].head;
+    if head.load(Ordering::Relaxed) == action.slot && SLOTS[usize::from(action.slot)].next.load(Ordering::Relaxed) == NONE {
+        upcalls::irqchip_set_enabled(action.line, false);
+    }
+    let mut link = head;
+    while link.load(Ordering::Relaxed) != action.slot {
+        link = &SLOTS[usize::from(link.load(Ordering::Relaxed))].next;
+    }
+    link.store(SLOTS[usize::from(action.slot)].next.load(Ordering::Relaxed), Ordering::Release);
+}
+
+/// Waits until every handler that runs now, on any core, has returned. Linux's `synchronize_irq`, for all lines at once.
+///
+/// Context: thread, irqs on.
+pub fn synchronize() {
+    // A core takes this call when it is in no handler, as handlers do not nest.
+    ipi::call_on_all(|| ());
+}
+
+/// Keeps `line` from interrupting until as many calls of [`enable`], and waits for its handlers.
+///
+/// Context: thread, irqs on.
+///
+/// # Errors
+/// `NoSuchLine`.
+pub fn disable(line: u16) -> Result<(), IrqError> {
+    disable_nosync(line)?;
+    synchronize();
+    Ok(())
+}
+
+/// As [`disable`], but does not wait: a handler may run still. Context: thread.
+///
+/// # Errors
+/// `NoSuchLine`.
+pub fn disable_nosync(line: u16) -> Result<(), IrqError> {
+    let mut registry = REGISTRY.lock();
+    let depth = registry.depth.get_mut(usize::from(line)).ok_or(IrqError::NoSuchLine)?;
+    *depth = depth.saturating_add(1);
+    if upcalls::irqchip_set_enabled(line, false) { Ok(()) } else { Err(IrqError::NoSuchLine) }
+}
+
+/// Undoes one [`disable`]; lets a line through again that was masked because it ran wild.
+///
+/// Context: thread.
+///
+/// # Errors
+/// `NotRequested` if the line has no handler, `NoSuchLine`.
+pub fn enable(line: u16) -> Result<(), IrqError> {
+    let mut registry = REGISTRY.lock();
+    let slot = LINES.get(usize::from(line)).ok_or(IrqError::NoSuchLine)?;
+    let depth = &mut registry.depth[usize::from(line)];
+    *depth = depth.saturating_sub(1);
+    if slot.head.load(Ordering::Relaxed) == NONE {
+        return Err(IrqError::NotRequested);
+    }
+    slot.unhandled.store(0, Ordering::Relaxed);
+    if *depth != 0 || upcalls::irqchip_set_enabled(line, true) { Ok(()) } else { Err(IrqError::NoSuchLine) }
+}
+
+/// Enables a banked line on this core too: the handler that was requested on one core serves all. Linux's `enable_percpu_irq`.
+///
+/// Context: thread that does not migrate, or boot.
+///
+/// # Errors
+/// `NotRequested` if nobody requested it, `NoSuchLine`.
+pub fn enable_on_this_cpu(line: u16) -> Result<(), IrqError> {
+    let slot = LINES.get(usize::from(line)).ok_or(IrqError::NoSuchLine)?;
+    if slot.head.load(Ordering::Acquire) == NONE {
+        return Err(IrqError::NotRequested);
+    }
+    if upcalls::irqchip_set_enabled(line, true) { Ok(()) } else { Err(IrqError::NoSuchLine) }
+}
+
+/// Keeps a banked line from interrupting this core. Linux's `disable_percpu_irq`. Context and errors: as for [`enable_on_this_cpu`].
+pub fn disable_on_this_cpu(line: u16) -> Result<(), IrqError> {
+    if upcalls::irqchip_set_enabled(line, false) { Ok(()) } else { Err(IrqError::NoSuchLine) }
+}
+
+/// Chooses the cores that may take `line`: bit n for core n. The controller gives each interrupt to one of them. Linux's `irq_set_affinity`.
+///
+/// Context: any.
+///
+/// # Errors
+/// `PerCpu` for a line below 32, `NoSuchCpu` if none of the cores runs the kernel, `NoSuchLine`.
+pub fn set_affinity(line: u16, cpus: u32) -> Result<(), IrqError> {
+    if usize::from(line) < FIRST_SHARED_LINE {
+        return Err(IrqError::PerCpu);
+    }
+    let cpus = cpus & cpu::online_mask();
+    if cpus == 0 {
+        return Err(IrqError::NoSuchCpu);
+    }
+    if upcalls::irqchip_set_affinity(line, cpus) { Ok(()) } else { Err(IrqError::NoSuchLine) }
+}
+
+/// Counts an interrupt of `line` on this core and runs its handlers. False if it has none.
 ///
 /// Context: hardirq.
 #[inline]
 pub(super) fn run(line: usize) -> bool {
     let Some(slot) = LINES.get(line) else { return false };
-    let count = &COUNTS.this()[line];
+    let taken = TAKEN.this();
+    let count = &taken.counts[line];
     count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    if line >= FIRST_SHARED_LINE {
+        taken.last.store(line as u32, Ordering::Relaxed);
+    }
 
-    let handler = slot.handler.load(Ordering::Acquire);
-    if handler == 0 {
+    let mut at = slot.head.load(Ordering::Acquire);
+    if at == NONE {
         return false;
     }
-    // SAFETY: the only non-zero values stored are `Handler`s.
-    let handler: Handler = unsafe { core::mem::transmute(handler) };
-    handler(slot.data.load(Ordering::Relaxed));
+    let mut is_claimed = false;
+    while at != NONE {
+        let action = &SLOTS[usize::from(at) % NR_ACTIONS];
+        is_claimed |= call(action);
+        at = action.next.load(Ordering::Acquire);
+    }
+    if !is_claimed {
+        unclaimed(line, slot);
+    } else if slot.unhandled.load(Ordering::Relaxed) != 0 {
+        slot.unhandled.store(0, Ordering::Relaxed);
+    }
     true
 }
 
-/// A line as `irq` shows it.
-#[derive(Clone, Copy, Debug)]
+#[inline(always)]
+fn call(action: &Slot) -> bool {
+    let handler = action.handler.load(Ordering::Relaxed);
+    // SAFETY: an action is linked after its handler was stored, and the handler is cleared only when no core can walk here; so it is a `Handler`.
+    let handler: Handler = unsafe { core::mem::transmute(handler) };
+    let verdict = handler(action.data.load(Ordering::Relaxed));
+    if verdict == IrqReturn::WakeThread {
+        // Release: what the handler noted is visible to the thread. Pairs with the acquire in `wait_until_wanted`.
+        action.is_wanted.store(true, Ordering::Release);
+        action.thread.wake_up();
+    }
+    verdict != IrqReturn::None
+}
+
+/// Waits, in the thread of a threaded action, until its handler asks for it. False if the thread shall end.
+///
+/// Context: that thread.
+pub(super) fn wait_until_wanted(action: Action) -> bool {
+    let slot = &SLOTS[usize::from(action.slot)];
+    slot.thread.wait_until(TaskState::IDLE, || slot.is_wanted.load(Ordering::Relaxed) || kthread::should_stop());
+    slot.is_wanted.swap(false, Ordering::Acquire)
+}
+
+#[cold]
+fn unclaimed(line: usize, slot: &Line) {
+    let unhandled = slot.unhandled.load(Ordering::Relaxed) + 1;
+    slot.unhandled.store(unhandled, Ordering::Relaxed);
+    if unhandled == UNHANDLED_LIMIT {
+        mask(line, "no handler claims it");
+    }
+}
+
+/// Masks the line of a device that has kept this core busy for some ticks. At each tick of a core.
+///
+/// Context: hardirq.
+pub fn look_for_storm() {
+    let taken = TAKEN.this();
+    let line = taken.last.load(Ordering::Relaxed);
+    let count = taken.counts[line as usize % NR_LINES].load(Ordering::Relaxed);
+    let since = count.wrapping_sub(taken.count_at_tick.load(Ordering::Relaxed));
+    let is_storm = line == taken.last_at_tick.load(Ordering::Relaxed) && since > STORM_PER_TICK;
+    let ticks = if is_storm { taken.storm_ticks.load(Ordering::Relaxed) + 1 } else { 0 };
+    taken.storm_ticks.store(ticks, Ordering::Relaxed);
+    taken.last_at_tick.store(line, Ordering::Relaxed);
+    taken.count_at_tick.store(count, Ordering::Relaxed);
+    if ticks == STORM_TICKS {
+        mask(line as usize, "it leaves this core no time");
+    }
+}
+
+#[cold]
+fn mask(line: usize, why: &str) {
+    upcalls::irqchip_set_enabled(line as u16, false);
+    // Its name would need the registry's lock, which the interrupted thread may hold: asked for without waiting.
+    let registry = REGISTRY.try_lock();
+    let name =
+        registry.as_ref().and_then(|registry| actions_of(&LINES[line].head).next().map(|slot| registry.actions[usize::from(slot)].name));
+    crate::pr_warn!(
+        "irq: INTID {} ({}) masked on cpu{}: {}. Mend the device or its handler, then irq::lines::enable.",
+        line,
+        name.unwrap_or("?"),
+        cpu::id(),
+        why
+    );
+}
+
+/// The slots of the actions on a line, in order.
+fn actions_of(head: &AtomicU8) -> impl Iterator<Item = u8> {
+    let after = |slot: u8| Some(slot).filter(|slot| *slot != NONE);
+    core::iter::successors(after(head.load(Ordering::Acquire)), move |slot| after(SLOTS[usize::from(*slot)].next.load(Ordering::Acquire)))
+        .take(MAX_SHARED)
+}
+
+/// A line as `interrupts` shows it.
+#[derive(Clone, Debug)]
 pub struct LineStatus {
     /// INTID.
     pub line: usize,
-    /// Who has it; `None`: an interrupt came that nobody had asked for.
-    pub name: Option<&'static str>,
+    /// Who has it; nobody: an interrupt came that nobody had asked for.
+    pub names: ArrayVec<&'static str, MAX_SHARED>,
     /// How often each core took it.
     pub counts: [u32; NR_CPUS],
 }
 
-/// All lines that have a handler or have fired. Context: any.
+/// All lines that have a handler or have fired. Context: thread; takes a spinlock at each step.
 pub fn status() -> impl Iterator<Item = LineStatus> {
     (0..NR_LINES).filter_map(|line| {
-        let counts = core::array::from_fn(|cpu| COUNTS.on(cpu)[line].load(Ordering::Relaxed));
-        let name = LINES[line].name.get().copied();
-        (name.is_some() || counts.iter().any(|count| *count != 0)).then_some(LineStatus { line, name, counts })
+        let counts = core::array::from_fn(|cpu| TAKEN.on(cpu).counts[line].load(Ordering::Relaxed));
+        let registry = REGISTRY.lock();
+        let names: ArrayVec<_, MAX_SHARED> = actions_of(&LINES[line].head).map(|slot| registry.actions[usize::from(slot)].name).collect();
+        (!names.is_empty() || counts.iter().any(|count| *count != 0)).then_some(LineStatus { line, names, counts })
     })
 }

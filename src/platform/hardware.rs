@@ -7,14 +7,16 @@ use super::rpi4::{self, Device};
 use crate::arch::{counter, layout};
 use crate::debug::panic;
 use crate::drivers::act_led::{ActLed, BlinkCode, Heartbeat, PanicLed};
-use crate::drivers::arch_timer::{ArchTimer, Tick, VirtualTimer};
+use crate::drivers::arch_timer::{ArchTimer, VirtualTimer};
 use crate::drivers::gicv2::{CpuMask, Gicv2, IntId, RawIar, SgiId, SgiTarget};
 use crate::drivers::gpio::Gpio;
 use crate::drivers::mailbox::{Mailbox, PropertyBuffer};
 use crate::drivers::serial;
 use crate::drivers::watchdog::Watchdog;
 use crate::sync::{IrqSpinLock, SpinLock};
-use crate::{arch, cpu, per_cpu, time};
+use crate::time::{self, Timer};
+use crate::{arch, cpu};
+use core::time::Duration;
 use spin::Once;
 
 static GIC: Once<Gicv2> = Once::new();
@@ -28,7 +30,6 @@ static MAILBOX_BUFFER: PropertyBuffer = PropertyBuffer::new();
 struct Led {
     pin: ActLed<'static>,
     beat: Heartbeat,
-    ticks_left: u32,
 }
 
 /// Virtual address of a device's registers, in the window that `init` maps before anything here is used.
@@ -78,7 +79,8 @@ pub fn watchdog() -> &'static SpinLock<Watchdog> {
 /// Takes the LED for the heartbeat; false if someone has its pin.
 pub fn start_heartbeat() -> bool {
     let Ok(pin) = ActLed::claim(gpio()) else { return false };
-    LED.call_once(|| IrqSpinLock::new(Led { pin, beat: Heartbeat::new(), ticks_left: 0 }));
+    LED.call_once(|| IrqSpinLock::new(Led { pin, beat: Heartbeat::new() }));
+    HEARTBEAT.start(Duration::ZERO);
     true
 }
 
@@ -110,43 +112,29 @@ pub fn power_off(code: u32) -> ! {
     arch::halt();
 }
 
-per_cpu! {
-    /// When this core ticks next. Used in its own timer interrupt and, before that is on, by `start_tick`.
-    static NEXT_TICK: IrqSpinLock<Option<Tick>> = IrqSpinLock::new(None);
-}
-
-/// Starts this core's tick. Once for each core, irqs masked.
+/// Resets this core's timer and starts its tick. Once for each core, irqs masked.
 pub fn start_tick() {
-    let timer = ArchTimer::<VirtualTimer>::new();
-    timer.init();
-    let tick = Tick::new(counter::now(), counter::frequency_hz(), time::HZ);
-    timer.set_deadline(tick.deadline());
-    *NEXT_TICK.this().lock() = Some(tick);
+    ArchTimer::<VirtualTimer>::new().init();
+    time::tick::start();
 }
 
 /// The line of the tick.
 pub const TICK_LINE: IntId = ArchTimer::<VirtualTimer>::INTID;
 
 #[unsafe(no_mangle)]
-fn tetra_timer_next_tick() -> u64 {
-    let mut next = NEXT_TICK.this().lock();
-    let Some(tick) = next.as_mut() else { return 0 };
-    let ended = tick.advance(counter::now());
-    ArchTimer::<VirtualTimer>::new().set_deadline(tick.deadline());
-    ended
+fn tetra_timer_set_deadline(deadline: u64) {
+    let timer = ArchTimer::<VirtualTimer>::new();
+    if deadline == u64::MAX { timer.stop() } else { timer.set_deadline(deadline) }
 }
 
-#[unsafe(no_mangle)]
-fn tetra_board_tick() {
+/// Shows a phase of the heartbeat and waits for the next. An idle core wakes for it some times a second.
+static HEARTBEAT: Timer<()> = Timer::new((), |timer| {
     let Some(led) = LED.get() else { return };
     let mut led = led.lock();
-    if led.ticks_left == 0 {
-        let phase = led.beat.step();
-        led.pin.show(phase);
-        led.ticks_left = (phase.duration_ms * time::HZ as u32 / 1000).max(1);
-    }
-    led.ticks_left -= 1;
-}
+    let phase = led.beat.step();
+    led.pin.show(phase);
+    timer.start_pinned(Duration::from_millis(u64::from(phase.duration_ms)));
+});
 
 #[unsafe(no_mangle)]
 fn tetra_panic_end(reboot_after_s: u32) -> ! {
@@ -180,6 +168,11 @@ fn tetra_irqchip_send_sgi(sgi: u8, targets: u32) {
 #[unsafe(no_mangle)]
 fn tetra_irqchip_set_enabled(line: u16, enabled: bool) -> bool {
     IntId::new(line).is_some_and(|line| if enabled { gic().enable(line).is_ok() } else { gic().disable(line).is_ok() })
+}
+
+#[unsafe(no_mangle)]
+fn tetra_irqchip_set_affinity(line: u16, cpus: u32) -> bool {
+    IntId::new(line).is_some_and(|line| gic().set_targets(line, CpuMask::from_bits(cpus as u8)).is_ok())
 }
 
 /// Names a core for lines that only one can take.

@@ -32,6 +32,17 @@ pub(super) fn on_tick(cpu: usize, core: &Core, tick: u64) {
     } else if tick.is_multiple_of(BALANCE_TICKS) && features::is_on(Feature::Balance) {
         // Two more than here: moving one does not just turn the difference round.
         pull(cpu, core.nr_ready.load(Ordering::Relaxed) + 1);
+        kick_an_idle_core(core);
+    }
+}
+
+/// Threads wait here: a core that sleeps without a tick shall look. It pulls when it finds nothing of its own.
+fn kick_an_idle_core(core: &Core) {
+    if core.nr_ready.load(Ordering::Relaxed) == 0 || !features::is_on(Feature::IdlePull) {
+        return;
+    }
+    if let Some(idle) = cpu::online().find(|other| CORE.on(*other).urgency.load(Ordering::Relaxed) == 0) {
+        super::run_queue::resched_cpu(idle);
     }
 }
 

@@ -6,6 +6,7 @@ use super::run_queue::need_resched;
 use super::switch::schedule;
 use crate::arch;
 use crate::cpu::{self, IrqGuard};
+use crate::time;
 
 /// The idle thread of this core. Context: on the core's idle stack, irqs on, nothing held.
 pub fn idle() -> ! {
@@ -25,6 +26,8 @@ fn sleep_until_interrupt() {
         assert!(extra == 0, "an irq guard was leaked: idle found {extra} extra");
     }
     if !need_resched() {
+        time::idle_enter();
         arch::wfi();
+        time::idle_exit();
     }
 }

@@ -5,9 +5,10 @@
 
 use super::run_queue::CORE;
 use crate::cpu;
-use crate::time::HZ;
+use crate::time::{HZ, Timer};
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
+use core::time::Duration;
 
 /// Bits behind the point.
 const SHIFT: u32 = 11;
@@ -55,11 +56,18 @@ fn nr_active() -> u32 {
     nr_running() + u32::try_from(sleeping).unwrap_or(0)
 }
 
-/// Context: hardirq, core 0's tick.
-pub(super) fn on_tick(tick: u64) {
-    if !tick.is_multiple_of(PERIOD_TICKS) {
-        return;
-    }
+/// Takes a sample every five seconds. A timer and not a tick: idle cores do not tick.
+static SAMPLER: Timer<()> = Timer::new((), |timer| {
+    timer.start_at(timer.expires() + PERIOD_TICKS);
+    sample();
+});
+
+/// Begins to take samples. Context: boot, once.
+pub fn start() {
+    SAMPLER.start(Duration::from_secs(5));
+}
+
+fn sample() {
     let active = nr_active() * ONE;
     for (average, decay) in AVERAGES.iter().zip(DECAY) {
         let old = u64::from(average.load(Ordering::Relaxed));

@@ -8,6 +8,7 @@
 //! | `switch`, `wake`, `run_queue`, `queue`, `balance`, `idle` | which thread runs where |
 //! | `thread`, `stack`, `priority` | what a thread is |
 //! | `kthread`, `signal`, `rcuwait`, `timeout` | begin, end, stop, park; waits |
+//! | `workqueue` | functions that may sleep, deferred to threads |
 //! | `preempt`, `load`, `features` | sections, figures, switches |
 
 #[cfg(target_os = "none")]
@@ -43,6 +44,8 @@ mod timeout;
 mod wake;
 #[cfg(all(test, loom))]
 mod wake_model;
+#[cfg(target_os = "none")]
+pub mod workqueue;
 
 #[cfg(target_os = "none")]
 pub use self::{
@@ -53,7 +56,7 @@ pub use self::{
     signal::Signal,
     switch::{preempt_schedule, preempt_schedule_irq, schedule, yield_now},
     thread::{Thread, ThreadRef, adopt_idle, current},
-    timeout::{msleep, schedule_timeout},
+    timeout::{msleep, schedule_hrtimeout, schedule_timeout, usleep_range},
     wake::{lend_priority, set_affinity, set_priority, try_to_wake_up, wake_up_process, with_position},
 };
 
@@ -64,8 +67,4 @@ pub fn on_tick(tick: u64) {
     let core = run_queue::CORE.on(cpu);
     preempt::end_slice(core, cpu);
     balance::on_tick(cpu, core, tick);
-    if cpu == 0 {
-        timeout::on_tick();
-        load::on_tick(tick);
-    }
 }

@@ -28,6 +28,7 @@ use super::wake;
 use crate::arch::{self, counter, switch};
 use crate::cpu::task::TaskState;
 use crate::cpu::{self, IrqGuard, irq_guard};
+use crate::irq::softirq;
 use core::sync::atomic::Ordering;
 
 /// Ticks of a time slice: equals take turns after so many.
@@ -191,6 +192,8 @@ fn finish(prev: &'static Thread) {
     let must_move = !prev.is_idle() && prev.on_rq.load(Ordering::Relaxed) && !prev.is_listed.load(Ordering::Relaxed);
     // Release: registers and stack are at rest. Pairs with the acquire in `wake` and `balance`.
     prev.on_cpu.store(false, Ordering::Release);
+    // Softirqs wait for a core, their mark stands in a thread's word: now this one's.
+    softirq::mark_if_pending();
     if must_move {
         wake::move_away(prev);
     }

@@ -86,8 +86,6 @@ pub struct Thread {
     pub(super) signals: Signals,
     /// Who waits in `join` or `park`.
     pub(super) watcher: super::rcuwait::RcuWait,
-    /// When its sleep ends by itself, in counter ticks; 0: it does not.
-    pub(super) wake_at: AtomicU64,
     /// When it last came on or off a core, in counter ticks.
     pub(super) switched_at: AtomicU64,
     /// Counter ticks that it has run.
@@ -122,7 +120,6 @@ impl Thread {
             kthread_flags: AtomicU32::new(0),
             signals: Signals::new(),
             watcher: super::rcuwait::RcuWait::new(),
-            wake_at: AtomicU64::new(0),
             switched_at: AtomicU64::new(0),
             run_time: AtomicU64::new(0),
             nr_voluntary: AtomicU64::new(0),
@@ -384,7 +381,7 @@ pub(super) fn alloc_block(name: Name) -> Option<ThreadRef> {
 
 impl Thread {
     fn reset(&self) {
-        for counter in [&self.wake_at, &self.switched_at, &self.run_time, &self.nr_voluntary, &self.nr_involuntary] {
+        for counter in [&self.switched_at, &self.run_time, &self.nr_voluntary, &self.nr_involuntary] {
             counter.store(0, Ordering::Relaxed);
         }
         for flag in [&self.on_rq, &self.is_listed, &self.on_cpu] {

@@ -1,64 +1,58 @@
-//! Time: the tick of each core, jiffies, uptime, and short waits.
+//! Time: clocks, timers, the tick, and waits.
 //!
-//! Every core ticks `HZ` times a second. The deadline of a tick follows from the one before it, so being late never adds up.
+//! | to find | look in |
+//! |---|---|
+//! | what time it is: nanoseconds, jiffies, the counter | [`clock`] |
+//! | conversion without a division | [`scale`] |
+//! | timeouts, by jiffy, in softirq context | [`timer`], their queue in `wheel` |
+//! | deadlines, to the counter's tick, in hardirq context | [`hrtimer`], their queue in `heap` |
+//! | arming, cancelling, expiry, and how they race | `events` |
+//! | the tick and how an idle core does without | [`tick`] |
+//! | short waits | [`delay`] |
+//!
+//! Nothing fires early: every conversion to a coarser unit rounds up, and a unit that has begun does not count.
 
-use crate::arch::counter;
-use crate::per_cpu;
-use crate::upcalls;
-use core::sync::atomic::{AtomicU64, Ordering};
-use core::time::Duration;
+#[cfg(target_os = "none")]
+pub mod clock;
+#[cfg(target_os = "none")]
+pub mod delay;
+#[cfg(any(target_os = "none", all(test, not(loom))))]
+mod events;
+#[cfg(any(target_os = "none", all(test, not(loom))))]
+mod heap;
+#[cfg(target_os = "none")]
+pub mod hrtimer;
+#[cfg(any(target_os = "none", all(test, not(loom))))]
+mod node;
+pub mod scale;
+#[cfg(target_os = "none")]
+pub mod tick;
+#[cfg(target_os = "none")]
+pub mod timer;
+#[cfg(any(target_os = "none", all(test, not(loom))))]
+mod wheel;
 
-/// Ticks a second, on each core.
+#[cfg(all(test, not(loom)))]
+mod queue_model;
+
+#[cfg(target_os = "none")]
+pub use clock::{Ktime, get_cycles, jiffies, ktime_get, ktime_get_raw, uptime};
+#[cfg(target_os = "none")]
+pub use delay::{mdelay, ndelay, udelay};
+#[cfg(target_os = "none")]
+pub use hrtimer::HrTimer;
+pub use scale::{BadFrequency, TickScale};
+#[cfg(target_os = "none")]
+pub use tick::{idle_enter, idle_exit, ticks_of};
+#[cfg(target_os = "none")]
+pub use timer::Timer;
+
+/// Jiffies a second, and ticks of a core that is not idle.
 pub const HZ: u64 = 100;
 
-static JIFFIES: AtomicU64 = AtomicU64::new(0);
-
-per_cpu! {
-    /// Ticks that this core has taken. Written by the core itself.
-    static TICKS: AtomicU64 = AtomicU64::new(0);
-}
-
-/// Ticks of core 0 since boot, those it was late for included.
-///
-/// Context: any.
-pub fn jiffies() -> u64 {
-    JIFFIES.load(Ordering::Relaxed)
-}
-
-/// Ticks that core `cpu` has taken.
-pub fn ticks_of(cpu: usize) -> u64 {
-    TICKS.on(cpu).load(Ordering::Relaxed)
-}
-
-/// Handles this core's timer. Context: hardirq.
-pub fn on_tick(_data: usize) {
-    let ended = upcalls::timer_next_tick();
-    let ticks = TICKS.this();
-    ticks.store(ticks.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-    if crate::cpu::id() == 0 {
-        JIFFIES.store(jiffies() + ended, Ordering::Relaxed);
-        upcalls::board_tick();
-    }
-    crate::sched::on_tick(ticks.load(Ordering::Relaxed));
-}
-
-/// Time since the counter started, which on the board is when power came, and under QEMU when the machine began.
-///
-/// Context: any.
-pub fn uptime() -> Duration {
-    let (now, hz) = (counter::now(), counter::frequency_hz());
-    Duration::new(now / hz, (now % hz * 1_000_000_000 / hz) as u32)
-}
-
-/// Waits at least `us` microseconds, spinning. For waits shorter than a tick; longer ones should sleep.
-///
-/// Context: any.
-pub fn udelay(us: u64) {
-    let hz = counter::frequency_hz();
-    let ticks = us.saturating_mul(hz).div_ceil(1_000_000);
-    let start = counter::now();
-    // The first tick may be nearly over already: one more, so that nothing ends early.
-    while counter::now().wrapping_sub(start) <= ticks {
-        crate::arch::relax();
-    }
+/// Sets the clocks and the timers' softirq up. Context: boot, once, before the first tick.
+#[cfg(target_os = "none")]
+pub fn init() {
+    clock::init();
+    timer::init();
 }

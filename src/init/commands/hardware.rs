@@ -97,7 +97,14 @@ fn interrupts(out: &mut dyn Write) -> Result<(), ViewError> {
             write!(out, "{:11}", status.counts[cpu])?;
         }
         let sgi = ipi::NAMES.iter().find(|(sgi, _)| usize::from(*sgi) == status.line).map(|(_, name)| *name);
-        writeln!(out, "  {}", status.name.or(sgi).unwrap_or("nobody's: masked"))?;
+        match status.names.split_first() {
+            Some((first, others)) => {
+                write!(out, "  {first}")?;
+                others.iter().try_for_each(|name| write!(out, ", {name}"))?;
+                writeln!(out)?;
+            }
+            None => writeln!(out, "  {}", sgi.unwrap_or("nobody's: masked"))?,
+        }
     }
     writeln!(out, "spurious: {}", dispatch::nr_spurious())?;
     let line = serial::figures();

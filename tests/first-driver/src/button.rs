@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use tetra::drivers::gicv2::IntId;
 use tetra::drivers::gpio::{Detect, Function, PinNumber, PinSet, Pull};
-use tetra::irq::{self, ipi};
+use tetra::irq::{self, IrqReturn, ipi};
 use tetra::platform::{hardware, rpi4};
 use tetra::proc::{self, ViewError};
 use tetra::shell::{self, CommandError, Context};
@@ -71,11 +71,13 @@ fn set_up() -> Result<(), Errno> {
 }
 
 /// Context: hardirq.
-fn on_interrupt(_data: usize) {
+fn on_interrupt(_data: usize) -> IrqReturn {
     let mine = PinSet::EMPTY.with(PIN);
-    if !hardware::gpio().take_events(mine).is_empty() {
-        note_edge();
+    if hardware::gpio().take_events(mine).is_empty() {
+        return IrqReturn::None;
     }
+    note_edge();
+    IrqReturn::Handled
 }
 
 /// Counts an edge. Context: hardirq; any.

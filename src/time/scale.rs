@@ -62,6 +62,19 @@ impl TickScale {
         Ok(TickScale { ns_per_tick: ns_per_tick as u64, ticks_per_ns: ticks_per_ns as u64 })
     }
 
+    #[cfg(target_os = "none")]
+    /// The two ratios, to be kept apart: nanoseconds per tick, ticks per nanosecond.
+    pub(super) const fn to_parts(self) -> (u64, u64) {
+        (self.ns_per_tick, self.ticks_per_ns)
+    }
+
+    #[cfg(target_os = "none")]
+    /// What `to_parts` took apart.
+    #[inline(always)]
+    pub(super) const fn from_parts(ns_per_tick: u64, ticks_per_ns: u64) -> Self {
+        Self { ns_per_tick, ticks_per_ns }
+    }
+
     /// Nanoseconds that `ticks` took; at most one more than the exact value rounded down, for ten years of ticks. The result wraps after
     /// 584 years, as any nanosecond count in 64 bits does; saturating would cost every clock read three instructions.
     ///

@@ -1,0 +1,76 @@
+//! Lines whose devices are served by a thread: the handler only quiets the device and wakes it.
+//!
+//! For devices that need long, or a lock that sleeps. Each such line has a thread of its own, more urgent than ordinary ones, so that one slow device does
+//! not hold up another, as it would in a work queue. The handler must make the device take its level back: the line is not masked until the thread is done,
+//! as Linux's `IRQF_ONESHOT` would, since another device may share it.
+//!
+//! Neighbours: [`lines`] (the action, and the word between handler and thread), `sched::kthread`.
+
+use super::lines::{self, Action, Handler, IrqError};
+use crate::sched::Priority;
+use crate::sched::kthread::{Builder, JoinHandle};
+
+/// Runs in the line's thread, and may sleep, with the number that was given when the line was requested.
+pub type ThreadFn = fn(data: usize);
+
+/// Urgency of these threads, among 32.
+const PRIORITY: usize = 24;
+
+/// A handler and its thread on a line, to be given back by [`ThreadedAction::free`].
+#[must_use = "dropped, the line and its thread stay for ever; say so with `leak`"]
+#[derive(Debug)]
+pub struct ThreadedAction {
+    action: Action,
+    thread: JoinHandle<()>,
+}
+
+/// Gives line `line` to `handler`, and what that leaves to `thread_fn` in a thread called `name`: Linux's `request_threaded_irq`. However often the handler
+/// returns `WakeThread` while the function runs, it runs once more afterwards.
+///
+/// Context: thread. The handler may run before this returns.
+///
+/// # Errors
+/// As for [`lines::request`]; `NoMemory` also if there is none for a thread.
+pub fn request_threaded(
+    line: u16,
+    name: &'static str,
+    handler: Handler,
+    thread_fn: ThreadFn,
+    data: usize,
+) -> Result<ThreadedAction, IrqError> {
+    let action = lines::request(line, name, handler, data)?;
+    let priority = Priority::new(PRIORITY).unwrap_or(Priority::NORMAL);
+    let body = move || {
+        while lines::wait_until_wanted(action) {
+            thread_fn(data);
+        }
+    };
+    match Builder::new(name).priority(priority).run(body) {
+        Ok(thread) => Ok(ThreadedAction { action, thread }),
+        Err(_) => {
+            lines::free(action)?;
+            Err(IrqError::NoMemory)
+        }
+    }
+}
+
+impl ThreadedAction {
+    /// Takes the handler off its line, lets the thread do what it was asked for, and waits for the end of both.
+    ///
+    /// Context: thread, may sleep; not the line's own.
+    ///
+    /// # Errors
+    /// As for [`lines::free`].
+    pub fn free(self) -> Result<(), IrqError> {
+        lines::take_off(self.action)?;
+        // A thread that ended by a fault has ended as well.
+        let _ = self.thread.stop();
+        lines::release(self.action);
+        Ok(())
+    }
+
+    /// Keeps line and thread for ever.
+    pub fn leak(self) {
+        self.thread.detach();
+    }
+}
