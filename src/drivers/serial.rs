@@ -11,7 +11,7 @@
 use super::pl011::{LineSnapshot, PanicPort, Pl011, RxEvent};
 use crate::cpu::task::TaskState;
 use crate::debug::panic;
-use crate::irq::IrqReturn;
+use crate::irq::{self, IrqReturn};
 use crate::log::OpenLine;
 use crate::sched::{self, RcuWait};
 use crate::sync::IrqSpinLock;
@@ -326,6 +326,7 @@ pub fn wait_for_input(timeout: Option<Duration>) {
 fn tetra_console_kick() {
     let line = LINE.load(Ordering::Acquire);
     if let Some(line) = super::gicv2::IntId::new(line).filter(|_| line != 0) {
+        irq::lines::note_software(line.number());
         // The line exists: it was enabled when its handler was requested.
         let _ = crate::platform::hardware::gic().set_pending(line);
     }

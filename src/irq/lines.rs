@@ -36,8 +36,9 @@ pub const MAX_SHARED: usize = 4;
 const FIRST_SHARED_LINE: usize = 32;
 /// Interrupts in a row that no handler claims, until the line is masked.
 const UNHANDLED_LIMIT: u32 = 1000;
-/// Interrupts of one line on one core between two ticks that are too many: 100 000 a second. A UART without its FIFO makes a tenth of that.
-const STORM_PER_TICK: u32 = 1000;
+/// Interrupts of one line on one core between two ticks that are too many: 20 000 a second. A UART without its FIFO makes half of that. What the
+/// kernel raises itself does not count ([`note_software`]).
+const STORM_PER_TICK: u32 = 200;
 /// Ticks in a row with so many, until the line is masked.
 const STORM_TICKS: u32 = 4;
 /// No action.
@@ -90,6 +91,8 @@ struct Line {
     head: AtomicU8,
     /// Interrupts since one was claimed. Written by whichever core takes the line.
     unhandled: AtomicU32,
+    /// The kernel made it pending since this was last looked at. Cleared by whichever core looks for a storm.
+    is_raised_by_software: AtomicBool,
 }
 
 /// What only requests and reports need. Slot 0 stands for "none".
@@ -110,7 +113,8 @@ static SLOTS: [Slot; NR_ACTIONS] = [const {
     let (handler, data, next) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicU8::new(NONE));
     Slot { handler, data, next, is_wanted: AtomicBool::new(false), thread: RcuWait::new() }
 }; NR_ACTIONS];
-static LINES: [Line; NR_LINES] = [const { Line { head: AtomicU8::new(NONE), unhandled: AtomicU32::new(0) } }; NR_LINES];
+static LINES: [Line; NR_LINES] =
+    [const { Line { head: AtomicU8::new(NONE), unhandled: AtomicU32::new(0), is_raised_by_software: AtomicBool::new(false) } }; NR_LINES];
 
 /// Serialises changes of the lists. Thread context; innermost.
 static REGISTRY: SpinLock<Registry> = SpinLock::new(Registry {
@@ -407,6 +411,16 @@ fn unclaimed(line: usize, slot: &Line) {
     }
 }
 
+/// Notes that the kernel itself makes `line` pending, as often as it has something to say: that is no storm.
+///
+/// Context: any.
+#[inline]
+pub fn note_software(line: u16) {
+    if let Some(slot) = LINES.get(usize::from(line)) {
+        slot.is_raised_by_software.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Masks the line of a device that has kept this core busy for some ticks. At each tick of a core.
 ///
 /// Context: hardirq.
@@ -415,7 +429,8 @@ pub fn look_for_storm() {
     let line = taken.last.load(Ordering::Relaxed);
     let count = taken.counts[line as usize % NR_LINES].load(Ordering::Relaxed);
     let since = count.wrapping_sub(taken.count_at_tick.load(Ordering::Relaxed));
-    let is_storm = line == taken.last_at_tick.load(Ordering::Relaxed) && since > STORM_PER_TICK;
+    let is_ours = LINES[line as usize % NR_LINES].is_raised_by_software.swap(false, Ordering::Relaxed);
+    let is_storm = line == taken.last_at_tick.load(Ordering::Relaxed) && since > STORM_PER_TICK && !is_ours;
     let ticks = if is_storm { taken.storm_ticks.load(Ordering::Relaxed) + 1 } else { 0 };
     taken.storm_ticks.store(ticks, Ordering::Relaxed);
     taken.last_at_tick.store(line, Ordering::Relaxed);

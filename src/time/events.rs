@@ -20,7 +20,7 @@
 //!
 //! Rejected: one queue for all cores (one lock for every timeout), and a state word in the timer instead of the note (two words to keep in step).
 
-use super::node::{Node, Queue};
+use super::node::{NO_CPU, Node, Queue};
 use crate::arch::{self, NR_CPUS};
 use crate::cpu;
 use crate::sync::{IrqSpinLock, LocalIrqDisabled, LockGuard};
@@ -72,7 +72,9 @@ impl<Q: Queue> Events<Q> {
         let here = cpu::id();
         let mut was_armed = false;
         loop {
-            let (mut base, at) = self.lock_base(node_ref);
+            // A new timer begins here, so that cores which arm theirs for the first time do not meet at one queue's lock.
+            let _ = node_ref.cpu.compare_exchange(NO_CPU, here, Relaxed, Relaxed);
+            let Some((mut base, at)) = self.lock_base(node_ref) else { continue };
             was_armed |= dequeue(&mut base, node);
             if at == here || ptr::eq(base.running.load(Relaxed), node_ref) {
                 node_ref.key.store(key, Relaxed);
@@ -93,7 +95,7 @@ impl<Q: Queue> Events<Q> {
     /// Context: any.
     #[inline]
     pub(super) fn cancel(&self, node: &Node) -> bool {
-        let (mut base, _) = self.lock_base(node);
+        let Some((mut base, _)) = self.lock_base(node) else { return false };
         dequeue(&mut base, NonNull::from(node))
     }
 
@@ -106,7 +108,7 @@ impl<Q: Queue> Events<Q> {
     pub(super) fn cancel_sync(&self, node: &Node) -> bool {
         let mut was_armed = false;
         loop {
-            let (mut base, at) = self.lock_base(node);
+            let Some((mut base, at)) = self.lock_base(node) else { return was_armed };
             was_armed |= dequeue(&mut base, NonNull::from(node));
             if !ptr::eq(base.running.load(Relaxed), node) {
                 return was_armed;
@@ -141,14 +143,14 @@ impl<Q: Queue> Events<Q> {
         self.next_due[here].store(base.queue.next_due(), Relaxed);
     }
 
-    /// The lock of the queue that `node` belongs to, and its core.
+    /// The lock of the queue that `node` belongs to, and its core. `None` if the node was never armed.
     #[inline]
-    fn lock_base(&self, node: &Node) -> (BaseGuard<'_, Q>, usize) {
+    fn lock_base(&self, node: &Node) -> Option<(BaseGuard<'_, Q>, usize)> {
         loop {
             let at = node.cpu.load(Relaxed);
-            let base = self.bases[at].lock();
+            let base = self.bases.get(at)?.lock();
             if node.cpu.load(Relaxed) == at {
-                return (base, at);
+                return Some((base, at));
             }
         }
     }

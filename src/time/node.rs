@@ -9,6 +9,9 @@
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
+/// The node was never armed.
+pub(super) const NO_CPU: usize = usize::MAX;
+
 /// A timer as its queue sees it: the head of every timer.
 #[derive(Debug)]
 pub struct Node {
@@ -24,7 +27,7 @@ pub struct Node {
     pub(super) slot: AtomicU16,
     /// It is in the queue of `cpu`.
     pub(super) is_queued: AtomicBool,
-    /// Whose queue's lock guards the node. Written under that lock.
+    /// Whose queue's lock guards the node; `NO_CPU` until it is first armed. Written under that lock, but for the first time.
     pub(super) cpu: AtomicUsize,
     /// Calls the timer's function with the timer.
     pub(super) call: unsafe fn(NonNull<Node>),
@@ -40,7 +43,7 @@ impl Node {
             key: AtomicU64::new(0),
             slot: AtomicU16::new(0),
             is_queued: AtomicBool::new(false),
-            cpu: AtomicUsize::new(0),
+            cpu: AtomicUsize::new(NO_CPU),
             call,
         }
     }
