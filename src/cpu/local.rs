@@ -100,10 +100,13 @@ pub fn local_of(cpu: usize) -> &'static CoreLocal {
     unsafe { &*(crate::arch::core_area_of(cpu) as *const CoreLocal) }
 }
 
-/// The head of the area of the core that runs this.
+/// The head of the area of the core that runs this: on the host each thread is a core of its own, whatever number it goes by.
 #[cfg(not(target_os = "none"))]
 pub fn local() -> &'static CoreLocal {
-    &HEAD[super::id()]
+    std::thread_local! {
+        static OWN: &'static CoreLocal = std::boxed::Box::leak(std::boxed::Box::new(CoreLocal::new()));
+    }
+    OWN.with(|own| *own)
 }
 
 /// The head of the area of core `cpu`.

@@ -26,17 +26,21 @@ macro_rules! as_debugged {
 
 as_shown! {
     crate::debug::kallsyms::TableError,
+    crate::debug::symbols::Named,
     crate::drivers::gpio::GpioError,
     crate::drivers::mailbox::MailboxError,
     crate::platform::board::BoardRevision,
     crate::platform::device_tree::DtWarning<'_>,
     crate::platform::memory_map::MapNote,
     crate::platform::memory_map::Source,
+    crate::sched::Thread,
+    crate::time::BadFrequency,
     crate::util::cmdline::ValueError,
 }
 
 as_debugged! {
     crate::arch::mmu::MapError,
     crate::irq::IrqError,
+    crate::sched::kthread::SpawnError,
     crate::mm::phys_range::PhysRange,
 }

@@ -43,12 +43,16 @@ impl Report {
         self.only.as_ref().is_none_or(|only| only.is_match(&format!("{group}/{name}")))
     }
 
-    /// Says whether a group may hold a case to run, so that nothing is built for none. Only a pattern with a `/` and without
-    /// alternatives can tell.
+    /// Says whether a group may hold a case to run, so that nothing is built for none. Only what stands before a `/` can tell, and only if each
+    /// alternative has one: a pattern that was cut within parentheses is none, and is taken for a yes.
     pub fn may_select(&self, group: &str) -> bool {
-        let whole = self.only.as_ref().map(Regex::as_str).filter(|only| !only.contains('|'));
-        let Some((of_group, _)) = whole.and_then(|only| only.split_once('/')) else { return true };
-        Regex::new(of_group).map_or(true, |of_group| of_group.is_match(group))
+        let Some(whole) = self.only.as_ref().map(Regex::as_str) else { return true };
+        let is_alternative = |text: &str| Regex::new(text).is_ok();
+        let alternatives = if whole.split('|').all(is_alternative) { whole.split('|').collect() } else { vec![whole] };
+        alternatives.into_iter().any(|alternative| {
+            let Some((of_group, _)) = alternative.split_once('/') else { return true };
+            Regex::new(of_group).map_or(true, |of_group| of_group.is_match(group))
+        })
     }
 
     /// Adds a result and prints its line.
@@ -111,6 +115,12 @@ mod tests {
         assert!(report("null").selects("faults", "null_read") && !report("null").selects("faults", "text_write"));
         assert!(report("null").may_select("faults") && report("^(host|tools)/").may_select("tools"));
         assert!(!report("^(host|tools)/").may_select("soak") && !report("soak/plain").may_select("host"));
+        assert!(
+            report("host/a|boot/b").may_select("host")
+                && report("host/a|boot/b").may_select("boot")
+                && report("a|boot/b").may_select("host")
+        );
+        assert!(!report("host/a|boot/b").may_select("soak"));
         assert!(Report::new(None).selects("any", "case") && Report::new(None).may_select("any"));
     }
 }

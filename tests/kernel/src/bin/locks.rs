@@ -192,7 +192,13 @@ fn a_lock_in_two_steps_is_caught() {
     let by_sound = || _ = DONE[0].fetch_add(rounds(ROUNDS / 10, |_| SOUND.add()), Ordering::Relaxed);
     let by_broken = || _ = DONE[1].fetch_add(rounds(ROUNDS, |_| BROKEN.add()), Ordering::Relaxed);
     check!(!lost(&SOUND, by_sound, &DONE[0]));
-    check!(lost(&BROKEN, by_broken, &DONE[1]));
+    // Whether two cores meet between the steps is chance: the more so on a busy host, where they may run one after the other.
+    let deadline = time::uptime() + core::time::Duration::from_secs(60);
+    let mut is_caught = false;
+    while !is_caught && time::uptime() < deadline {
+        is_caught = lost(&BROKEN, by_broken, &DONE[1]);
+    }
+    check!(is_caught);
 }
 
 case!(a_handler_takes_the_lock_that_its_thread_holds_by_irqsave_a_million_times);
@@ -206,13 +212,16 @@ fn a_handler_takes_the_lock_that_its_thread_holds_by_irqsave_a_million_times() {
     }
     let before = state();
     check!(irq::request(u16::from(SGI), "lock test", count, 0).is_ok());
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
+        if round % (ROUNDS / 20) == 0 {
+            tetra::pr_info!("{} of {} rounds", round, ROUNDS);
+        }
         let mut guard = LOCK.lock_irqsave();
         // Pends until the guard is gone.
         upcalls::irqchip_send_sgi(SGI, 1 << cpu::id());
         *guard += 1;
     }
-    let deadline = time::uptime() + core::time::Duration::from_secs(5);
+    let deadline = time::uptime() + core::time::Duration::from_secs(20);
     while *LOCK.lock_irqsave() < 2 * ROUNDS && time::uptime() < deadline {
         arch::relax();
     }
