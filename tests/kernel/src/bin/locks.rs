@@ -13,6 +13,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use tetra::cpu::{self, IrqGuard, irq_guard};
 use tetra::irq::{self, ipi};
+use tetra::pr_fmt;
 use tetra::sync::atomic::AtomicU32 as Word;
 use tetra::sync::raw::{McsNode, RawLock, TasLock, TicketLock};
 use tetra::sync::{CounterCell, IrqSpinLock, Lazy, McsSpinLock, PreemptDisabled, RwLock, SeqLatch, SeqLock, SpinLock};
