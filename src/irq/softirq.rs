@@ -25,7 +25,7 @@ use crate::per_cpu;
 use crate::sched::kthread::Builder;
 use crate::sched::{self, RcuWait};
 use crate::sync::Once;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 /// The softirqs, the most urgent first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,14 +61,9 @@ const MAX_US: u64 = 2000;
 
 static HANDLERS: [Once<fn()>; NR_SOFTIRQS] = [const { Once::new() }; NR_SOFTIRQS];
 
-/// Each core has its ksoftirqd.
-static HAS_THREADS: AtomicBool = AtomicBool::new(false);
-
 per_cpu! {
     /// Where this core's ksoftirqd waits.
     static KSOFTIRQD: RcuWait = RcuWait::new();
-    /// This core's softirqs are left to its ksoftirqd until it has served them all. Written by the core itself with irqs masked.
-    static IS_HANDED_OVER: AtomicBool = AtomicBool::new(false);
     /// How often this core served each. Written by the core itself, while it serves.
     static SERVED: [AtomicU32; NR_SOFTIRQS] = [const { AtomicU32::new(0) }; NR_SOFTIRQS];
     /// How often this core had to leave some to a thread. Written by the core itself.
@@ -112,11 +107,11 @@ pub fn mark_if_pending() {
     }
 }
 
-/// Serves what waits on this core, unless its ksoftirqd has been asked to. True if something is left.
+/// Serves what waits on this core; what does not end is left to its ksoftirqd.
 ///
 /// Context: thread or end of an interrupt; the count is 0, irqs are masked by one level; they are on meanwhile and masked again on return.
 pub(super) fn serve_pending() {
-    if is_pending() && !IS_HANDED_OVER.this().load(Ordering::Relaxed) && serve(MAX_ROUNDS) {
+    if is_pending() && serve(MAX_ROUNDS) {
         overloaded();
     }
 }
@@ -181,12 +176,9 @@ fn run(which: usize, function: fn()) {
 fn overloaded() {
     let overloads = OVERLOADS.this();
     overloads.store(overloads.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-    // What is left is the thread's now: with the mark still set, the end of the wake's own section would come back here at once.
+    // Left to the thread, and to the next interrupt: with the mark still set, the end of the wake's own section would come back here at once, without end.
     count::clear_work();
-    if HAS_THREADS.load(Ordering::Acquire) {
-        IS_HANDED_OVER.this().store(true, Ordering::Relaxed);
-        KSOFTIRQD.this().wake_up();
-    }
+    KSOFTIRQD.this().wake_up();
 }
 
 /// Makes the thread of each core that goes on with softirqs that do not end. Context: boot, once, when all cores run.
@@ -195,26 +187,16 @@ pub fn start_threads() {
     for cpu in cpu::online() {
         match Builder::new(NAMES[cpu]).bind(cpu).run(ksoftirqd) {
             Ok(thread) => thread.detach(),
-            Err(error) => return crate::pr_err!("softirq: no {}: {:?}: a flood of softirqs is left to the ticks", NAMES[cpu], error),
+            Err(error) => crate::pr_err!("softirq: no {}: {:?}: a flood of softirqs is left to the ticks", NAMES[cpu], error),
         }
     }
-    HAS_THREADS.store(true, Ordering::Release);
 }
 
 fn ksoftirqd() {
     loop {
         KSOFTIRQD.this().wait_until(TaskState::IDLE, is_pending);
         serve_now();
-        take_back_if_done();
         sched::yield_now();
-    }
-}
-
-/// From here on interrupts and sections serve again what is raised on this core, if nothing is left. Context: this core's ksoftirqd.
-fn take_back_if_done() {
-    let _irqs_off = IrqGuard::new();
-    if !is_pending() {
-        IS_HANDED_OVER.this().store(false, Ordering::Relaxed);
     }
 }
 

@@ -231,14 +231,17 @@ fn affinity_is_kept_and_can_be_changed() {
     static WRONG: AtomicU32 = AtomicU32::new(0);
     static IS_OVER: AtomicBool = AtomicBool::new(false);
     let roaming = Builder::new("roaming").affinity(0b0010).run(|| {
+        let is_allowed = || {
+            let _pinned = PreemptGuard::new();
+            sched::current().affinity() & (1 << cpu::id()) != 0
+        };
         while !IS_OVER.load(Ordering::Relaxed) {
-            let pinned = PreemptGuard::new();
-            // The mask may just have been changed: then this thread is on its way.
-            let is_allowed = || sched::current().affinity() & (1 << cpu::id()) != 0;
-            if !is_allowed() && !sched::need_resched() && !is_allowed() {
-                WRONG.fetch_add(1, Ordering::Relaxed);
+            // The mask may just have been changed: then this thread is on its way, and must be taken there without its doing.
+            let deadline = time::uptime() + Duration::from_secs(10);
+            while !is_allowed() && time::uptime() < deadline {
+                arch::relax();
             }
-            drop(pinned);
+            WRONG.fetch_add(u32::from(!is_allowed() && time::uptime() >= deadline), Ordering::Relaxed);
         }
     });
     let roaming = roaming.unwrap();

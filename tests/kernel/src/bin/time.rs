@@ -135,6 +135,8 @@ fn random_high_resolution_timers_on_four_cores_fire_in_order_and_none_early() {
     fn arm_mine() {
         let first = cpu::id() * (NR / 4);
         let base = time::ktime_get() + Duration::from_millis(20);
+        // None fires before all are armed, however slow the host: one that is armed after its time would rightly come late.
+        let _irqs_off = cpu::IrqGuard::new();
         for (number, timer) in TIMERS.iter().enumerate().skip(first).take(NR / 4) {
             let when = base + Duration::from_nanos(random(number as u64) % 500_000_000);
             timer.data().armed.store(when.as_ns(), Ordering::Relaxed);
