@@ -68,7 +68,7 @@ fn tetra_boot_primary(info: BootInfo) -> ! {
 /// Thread 1 ends the boot, in a context in which everything may be done, and goes on as the image's own code. On core 0: there the console's interrupts
 /// come, and what a test or a command says of "this core" stays true.
 fn start_init_thread() {
-    let init = kthread::Builder::new("init").bind(0).run(|| {
+    let init = kthread::Builder::new("init").affinity(1).run(|| {
         irq::softirq::start_threads();
         sched::load::start();
         sched::workqueue::start();

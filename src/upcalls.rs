@@ -60,8 +60,6 @@ upcalls! {
     fn image_main = tetra_image_main() -> !;
     /// debug -> sched::thread: whose stack, or guard page below it, an address is in.
     fn thread_of_stack = tetra_thread_of_stack(address: usize) -> Option<&'static crate::cpu::Task>;
-    /// debug -> sched::kthread: the running thread has faulted; has the exception return to its end. False: the kernel cannot go on without it.
-    fn end_faulted_thread = tetra_end_faulted_thread(frame: &mut ExceptionFrame) -> bool;
     /// sync -> debug::lock_report: return addresses of the caller, innermost first, 0 behind the last.
     fn lock_trace = tetra_lock_trace(trace: &[core::sync::atomic::AtomicUsize]);
     /// sync -> debug::lock_report: a lock's misuse or long wait: what, where it was taken, and the core to ask where it is now.

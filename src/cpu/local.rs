@@ -2,7 +2,7 @@
 
 use super::percpu::PerCpu;
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicU32, AtomicU64};
 
 /// First object of the per-CPU area, at offset 0. Everything else is declared with `per_cpu!` where it is used.
 ///
@@ -17,8 +17,6 @@ pub struct CoreLocal {
     pub attention: AtomicU32,
     /// Interrupts taken. Written by this core in hardirq.
     pub nr_irqs: AtomicU64,
-    /// Set while this core writes a panic report, so that a second panic inside it is known as such. Written by this core.
-    pub in_panic: AtomicBool,
     /// Softirqs that were raised on this core and not served: a bit each. Written by this core with irqs masked.
     pub softirq_pending: AtomicU32,
     /// mm::kmem_cache: this core's lists of free objects, at an offset that one load reaches. Touched by this core with irqs masked.
@@ -64,7 +62,6 @@ impl CoreLocal {
             irq_extra: AtomicU32::new(0),
             attention: AtomicU32::new(0),
             nr_irqs: AtomicU64::new(0),
-            in_panic: AtomicBool::new(false),
             softirq_pending: AtomicU32::new(0),
             slabs: OwnWords::new(),
         }

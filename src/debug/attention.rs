@@ -109,11 +109,14 @@ fn tetra_answer_attention() {
 #[cold]
 #[inline(never)]
 fn answer() {
+    // What is asked of this core must be answered on it.
+    let irqs = arch::irq::save();
     let wanted = local().attention.swap(0, Ordering::Acquire);
     if wanted & attention::STOP != 0 {
         record_and_halt();
     }
     record_position(ANSWERED);
+    arch::irq::restore(irqs);
 }
 
 /// Records where this core is and halts it for good.

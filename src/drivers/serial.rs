@@ -9,7 +9,8 @@
 //! `STATE` is an irq-off spinlock, innermost; nothing is logged under it.
 
 use super::pl011::{LineSnapshot, PanicPort, Pl011, RxEvent};
-use crate::cpu::task::TaskState;
+use crate::cpu;
+use crate::cpu::task::{TaskState, set_current_state};
 use crate::debug::panic;
 use crate::irq::{self, IrqReturn};
 use crate::log::OpenLine;
@@ -27,6 +28,8 @@ const RX_BYTES: usize = 4096;
 pub const PACKET_MAX: usize = 2048;
 /// A full queue takes 0.7 s at 115200 baud, and the log may hold some of them more.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
+/// How long a thread sleeps for room in the queue.
+const ROOM_POLL: Duration = Duration::from_millis(10);
 /// Received bytes must leave this much room again before a paused receiver goes on.
 const RX_RESUME_ROOM: usize = RX_BYTES / 2;
 
@@ -217,8 +220,12 @@ fn wait_for_room() {
             state.transmit();
         }
         arch::relax();
-    } else {
+    } else if cpu::is_atomic() {
         arch::wfi();
+    } else {
+        // A full queue lasts for many of these, so the wire does not run dry meanwhile.
+        set_current_state(TaskState::IDLE);
+        sched::schedule_timeout(ROOM_POLL);
     }
 }
 
@@ -290,7 +297,7 @@ pub fn try_read() -> Option<u8> {
     STATE.lock().as_mut().and_then(State::take_input)
 }
 
-/// Sends all of `bytes` as they are, waiting for room. Context: thread; sleeps in WFI where interrupts drain the queue, else polls.
+/// Sends all of `bytes` as they are, waiting for room. Context: thread; sleeps where interrupts drain the queue, else polls.
 pub fn write_raw(bytes: &[u8]) {
     write_all(bytes, State::queue_terminal);
 }

@@ -151,5 +151,5 @@ pub fn call_in_idle_thread(cpu: usize, function: fn()) -> bool {
     if !cpu::is_online(cpu) || cpu == cpu::id() {
         return false;
     }
-    kthread::Builder::new(NAMES[cpu]).bind(cpu).run(function).map(kthread::JoinHandle::detach).is_ok()
+    kthread::Builder::new(NAMES[cpu]).affinity(1 << cpu).run(function).map(kthread::JoinHandle::detach).is_ok()
 }

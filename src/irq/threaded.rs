@@ -13,9 +13,6 @@ use crate::sched::kthread::{Builder, JoinHandle};
 /// Runs in the line's thread, and may sleep, with the number that was given when the line was requested.
 pub type ThreadFn = fn(data: usize);
 
-/// Urgency of these threads, among 32.
-const PRIORITY: usize = 24;
-
 /// A handler and its thread on a line, to be given back by [`ThreadedAction::free`].
 #[must_use = "dropped, the line and its thread stay for ever; say so with `leak`"]
 #[derive(Debug)]
@@ -39,7 +36,7 @@ pub fn request_threaded(
     data: usize,
 ) -> Result<ThreadedAction, IrqError> {
     let action = lines::request(line, name, handler, data)?;
-    let priority = Priority::new(PRIORITY).unwrap_or(Priority::NORMAL);
+    let priority = Priority::IRQ_THREAD;
     let body = move || {
         while lines::wait_until_wanted(action) {
             thread_fn(data);

@@ -26,7 +26,7 @@ pub(super) fn pull_when_idle(cpu: usize) {
 pub(super) fn on_tick(cpu: usize, core: &Core, tick: u64) {
     let is_idle = core.urgency.load(Ordering::Relaxed) == 0;
     if is_idle && features::is_on(Feature::IdlePull) {
-        if core.nr_ready.load(Ordering::Relaxed) == 0 && busiest(cpu, 0).is_some() {
+        if core.nr_ready.load(Ordering::Relaxed) == 0 && busiest(1 << cpu, 0).is_some() {
             super::run_queue::resched_cpu(cpu);
         }
     } else if tick.is_multiple_of(BALANCE_TICKS) && features::is_on(Feature::Balance) {
@@ -41,23 +41,32 @@ fn kick_an_idle_core(core: &Core) {
     if core.nr_ready.load(Ordering::Relaxed) == 0 || !features::is_on(Feature::IdlePull) {
         return;
     }
-    if let Some(idle) = cpu::online().find(|other| CORE.on(*other).urgency.load(Ordering::Relaxed) == 0) {
+    let is_idle = |other: usize| CORE.on(other).urgency.load(Ordering::Relaxed) == 0;
+    let queue = core.queue.lock();
+    // One that may run what waits here: another would look, and sleep again.
+    let idle = cpu::online().find(|other| is_idle(*other) && queue.find(|thread| thread.affinity() & (1 << other) != 0).is_some());
+    drop(queue);
+    if let Some(idle) = idle {
         super::run_queue::resched_cpu(idle);
     }
 }
 
-/// Takes one thread from the core with the longest queue, if that is longer than `more_than`.
+/// Takes one thread from the core with the longest queue that has one for `cpu`, among those whose queue is longer than `more_than`.
 fn pull(cpu: usize, more_than: u32) {
-    let Some(source) = busiest(cpu, more_than) else { return };
-    let Some(thread) = take_one(source, cpu) else { return };
-    let core = CORE.on(cpu);
-    core.nr_pulled.fetch_add(1, Ordering::Relaxed);
-    wake::move_to(thread, cpu);
+    let mut tried = 1 << cpu;
+    while let Some(source) = busiest(tried, more_than) {
+        tried |= 1 << source;
+        if let Some(thread) = take_one(source, cpu) {
+            CORE.on(cpu).nr_pulled.fetch_add(1, Ordering::Relaxed);
+            return wake::move_to(thread, cpu);
+        }
+    }
 }
 
-fn busiest(cpu: usize, more_than: u32) -> Option<usize> {
+/// The core with the longest queue, if that is longer than `more_than`, but for those in the mask `without`.
+fn busiest(without: u32, more_than: u32) -> Option<usize> {
     let nr_ready = |cpu: usize| CORE.on(cpu).nr_ready.load(Ordering::Relaxed);
-    cpu::online().filter(|other| *other != cpu && nr_ready(*other) > more_than).max_by_key(|other| nr_ready(*other))
+    cpu::online().filter(|other| without & (1 << other) == 0 && nr_ready(*other) > more_than).max_by_key(|other| nr_ready(*other))
 }
 
 /// Takes the most urgent thread that may run on `cpu` out of the list of core `source`.

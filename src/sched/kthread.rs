@@ -17,7 +17,6 @@ use super::stack;
 use super::switch;
 use super::thread::{self, Thread, ThreadRef, current};
 use super::wake;
-use crate::arch::exception::ExceptionFrame;
 use crate::arch::switch::Context;
 use crate::cpu;
 use crate::cpu::task::{Name, TaskState, set_current_state};
@@ -31,14 +30,14 @@ use core::sync::atomic::{AtomicU32, Ordering};
 const SHOULD_STOP: u32 = 1 << 0;
 /// The thread shall wait in `parkme` when it sees this.
 const SHOULD_PARK: u32 = 1 << 1;
-/// It waits there. Set and cleared by the thread.
+/// It waits there. Set by the thread, cleared by who lets it go on.
 const IS_PARKED: u32 = 1 << 2;
 /// It is over. Set by the thread.
 const EXITED: u32 = 1 << 3;
-/// It ended by a fault: there is no value. Set by the thread, with `EXITED`.
-const OOPSED: u32 = 1 << 4;
 /// Nobody will join. Set by the handle.
-const DETACHED: u32 = 1 << 5;
+const DETACHED: u32 = 1 << 4;
+/// It stays on its core, whose own data it works on: Linux's `PF_NO_SETAFFINITY`. Set when it is made.
+const BOUND: u32 = 1 << 5;
 
 /// Room for closure and value on the thread's stack.
 const MAX_PACKET: usize = 2048;
@@ -86,12 +85,13 @@ pub struct Builder {
     name: Name,
     priority: Priority,
     affinity: u32,
+    is_bound: bool,
 }
 
 impl Builder {
     /// A thread called `name` (16 bytes are kept), of normal priority, on any core.
     pub fn new(name: &str) -> Self {
-        Self { name: Name::new(name), priority: Priority::NORMAL, affinity: thread::ALL_CPUS }
+        Self { name: Name::new(name), priority: Priority::NORMAL, affinity: thread::ALL_CPUS, is_bound: false }
     }
 
     /// How urgent it is.
@@ -99,9 +99,9 @@ impl Builder {
         Self { priority, ..self }
     }
 
-    /// Only on core `cpu`: Linux's `kthread_bind`.
+    /// On core `cpu` for good, whatever is asked of its affinity later: Linux's `kthread_bind`.
     pub fn bind(self, cpu: usize) -> Self {
-        Self { affinity: 1u32.checked_shl(cpu as u32).unwrap_or(0), ..self }
+        Self { affinity: 1u32.checked_shl(cpu as u32).unwrap_or(0), is_bound: true, ..self }
     }
 
     /// Only on the cores of `mask`.
@@ -132,13 +132,17 @@ impl Builder {
         let packet = packet_at as *mut Packet<F, T>;
         // SAFETY: the upper end of a mapped stack that no thread runs on yet; room and alignment are asserted above.
         unsafe { packet.write(Packet { body: UnsafeCell::new(Some(body)), value: UnsafeCell::new(None) }) };
+        // Whoever lists threads finds the block already, and may ask for its position or change what is set here.
+        let settled = thread.lock.lock();
+        thread.kthread_flags.fetch_or(if self.is_bound { BOUND } else { 0 }, Ordering::Relaxed);
         thread.own_priority.store(self.priority.number(), Ordering::Relaxed);
         thread.priority.store(self.priority.number(), Ordering::Relaxed);
         thread.affinity.store(self.affinity, Ordering::Relaxed);
         thread.cpu.store(cpu::id() as u8, Ordering::Relaxed);
         thread.slice.store(switch::SLICE_TICKS, Ordering::Relaxed);
-        // SAFETY: nobody else knows of the thread yet.
+        // SAFETY: it was not started, so nobody loads its context, and who reads it holds the thread's lock.
         unsafe { *thread.context.get() = Context::start_at(entry::<F, T>, packet_at, packet_at) };
+        drop(settled);
         // The one reference so far becomes the thread's own.
         let handle = thread.clone();
         thread.into_own();
@@ -274,6 +278,9 @@ impl<T> JoinHandle<T> {
     /// Asks the thread to wait in `parkme`, and waits until it does: Linux's `kthread_park`. False if it ended instead.
     ///
     /// Context: thread, may sleep.
+    ///
+    /// # Panics
+    /// If another thread that shares the handle is in here already.
     #[track_caller]
     pub fn park(&self) -> bool {
         super::might_sleep();
@@ -287,7 +294,8 @@ impl<T> JoinHandle<T> {
 
     /// Lets a parked thread go on. Context: any.
     pub fn unpark(&self) {
-        self.flags().fetch_and(!SHOULD_PARK, Ordering::Release);
+        // Both at once: a later `park` must not take the old arrival for a new one.
+        self.flags().fetch_and(!(SHOULD_PARK | IS_PARKED), Ordering::Release);
         wake::try_to_wake_up(&self.thread, TaskState::PARKED);
     }
 
@@ -330,16 +338,17 @@ pub fn parkme() {
     let me = current();
     loop {
         set_current_state(TaskState::PARKED);
-        if !should_park() {
-            break;
-        }
-        if me.kthread_flags.fetch_or(IS_PARKED, Ordering::Release) & IS_PARKED == 0 {
-            me.watcher.wake_up();
+        let arrive = |flags| (flags & SHOULD_PARK != 0).then_some(flags | IS_PARKED);
+        match me.kthread_flags.fetch_update(Ordering::AcqRel, Ordering::Acquire, arrive) {
+            Err(_) => break,
+            Ok(before) if before & IS_PARKED == 0 => {
+                me.watcher.wake_up();
+            }
+            Ok(_) => {}
         }
         switch::schedule();
     }
     me.task().set_state(TaskState::RUNNING);
-    me.kthread_flags.fetch_and(!IS_PARKED, Ordering::Release);
 }
 
 /// Whether the running thread shall end: it was asked to, or killed. For the condition of a loop. Context: thread.
@@ -347,41 +356,9 @@ pub fn should_end() -> bool {
     should_stop() || signal::fatal_signal_pending()
 }
 
-/// Whether `thread` can be ended after a fault, and the rest of the kernel go on: it is no idle thread and not the first one.
-pub(super) fn can_end(thread: &Thread) -> bool {
-    const INIT_PID: u32 = 1;
-    !thread.is_idle() && thread.pid() != INIT_PID
-}
-
-/// Upcall of debug: the running thread has faulted, in no section and with irqs on. Has the exception return to the thread's end instead of to it; what the
-/// thread held is leaked. False if the kernel cannot go on without this thread.
-///
-/// Context: exception, on the exception or overflow stack; the thread's frames are given up.
-#[unsafe(no_mangle)]
-fn tetra_end_faulted_thread(frame: &mut ExceptionFrame) -> bool {
-    let thread = current();
-    if !can_end(thread) {
-        return false;
-    }
-    frame.elr = exit_oopsed as *const () as u64;
-    // Closure and value of the thread lie at the top: they stay as they are.
-    frame.sp = (stack::top(thread.id()) - MAX_PACKET) as u64;
-    frame.fp = 0;
-    frame.lr = 0;
-    true
-}
-
-/// Where a thread that faulted goes on: it says that it is over, without a value.
-extern "C" fn exit_oopsed() -> ! {
-    let me = current();
-    me.task().set_state(TaskState::RUNNING);
-    me.kthread_flags.fetch_or(EXITED | OOPSED, Ordering::AcqRel);
-    exit()
-}
-
-/// Whether the thread ended by a fault. Context: any.
-pub fn has_oopsed(thread: &Thread) -> bool {
-    thread.kthread_flags.load(Ordering::Acquire) & OOPSED != 0
+/// Whether `thread` was bound to its core for good. Context: any.
+pub(super) fn is_bound(thread: &Thread) -> bool {
+    thread.kthread_flags.load(Ordering::Relaxed) & BOUND != 0
 }
 
 const _: () = assert!(mem::size_of::<Context>() <= 128);

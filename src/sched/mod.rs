@@ -54,11 +54,14 @@ pub use self::{
     rcuwait::RcuWait,
     run_queue::{need_resched, on_reschedule_ipi},
     signal::Signal,
-    switch::{preempt_schedule, preempt_schedule_irq, schedule, yield_now},
-    thread::{Thread, ThreadRef, adopt_idle, current},
+    switch::{preempt_schedule, schedule, yield_now},
+    thread::{Thread, ThreadRef, current},
     timeout::{msleep, schedule_hrtimeout, schedule_timeout, usleep_range},
     wake::{lend_priority, set_affinity, set_priority, try_to_wake_up, wake_up_process, with_position},
 };
+
+#[cfg(target_os = "none")]
+pub(crate) use self::{switch::preempt_schedule_irq, thread::adopt_idle};
 
 /// The tick of this core: slices, timeouts, balance, load. Context: hardirq.
 #[cfg(target_os = "none")]

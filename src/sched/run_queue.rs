@@ -32,6 +32,9 @@ pub(super) struct Core {
     /// Priority of what runs, plus one; 0: idle.
     pub urgency: AtomicU8,
     pub need_resched: AtomicBool,
+    /// The thread that this core just switched away from may not stay: `finish` moves it. Written under the queue's lock, read by this core before it
+    /// takes interrupts again.
+    pub must_move: AtomicBool,
     /// Threads in the lists: ready, and not running.
     pub nr_ready: AtomicU32,
     /// Threads that went to sleep uninterruptibly here, less those that were woken here. The sum over all cores counts.
@@ -57,6 +60,7 @@ per_cpu! {
         queue: IrqSpinLock::new(RunQueue { ready: ReadyQueue::new() }),
         urgency: AtomicU8::new(IDLE_URGENCY),
         need_resched: AtomicBool::new(false),
+        must_move: AtomicBool::new(false),
         nr_ready: AtomicU32::new(0),
         nr_uninterruptible: AtomicI32::new(0),
         nr_switches: AtomicU64::new(0),

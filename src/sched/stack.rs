@@ -69,9 +69,6 @@ pub(super) fn prepare(id: ThreadId) -> Result<(), NoStack> {
     Ok(())
 }
 
-/// The block is nobody's any more. The stack stays mapped for the next one.
-pub(super) fn release(_id: ThreadId) {}
-
 /// The physical memory of stack `id`.
 fn page_of(id: ThreadId) -> Option<u64> {
     let pool = POOL.get()?;

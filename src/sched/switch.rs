@@ -21,6 +21,7 @@
 //! core that loads them. The same pair orders all that a thread did on one core before what it does on the next.
 
 use super::balance;
+use super::preempt;
 use super::run_queue::{CORE, Core, IDLE_URGENCY, need_resched};
 use super::signal;
 use super::thread::{Life, Thread, current, idle_of};
@@ -55,6 +56,10 @@ pub fn schedule() {
     let irqs_off = IrqGuard::new();
     switch_threads(Why::Called);
     drop(irqs_off);
+    // The switch may have given this very core a thread back.
+    if preempt::IS_FULL {
+        preempt_schedule();
+    }
 }
 
 /// Lets the threads of the same priority go first. With none ready it comes back at once.
@@ -92,8 +97,6 @@ fn switch_threads(why: Why) {
     }
 
     account(core, prev, next, why);
-    // Relaxed: the next thread's registers were acquired with the queue's lock from whoever listed it, and nobody moves what is not listed.
-    next.on_cpu.store(true, Ordering::Relaxed);
     let (save, load) = (prev.context.get(), next.context.get());
     // SAFETY: irqs are masked and the depths are 0 (`check_context`). `next` was listed, so it is off its core or this one is just leaving it (idle), and
     // it is listed no more, so no other core takes it. `prev` is not loaded before `finish` clears its `on_cpu`.
@@ -104,6 +107,9 @@ fn switch_threads(why: Why) {
 
 #[inline]
 fn check_context() {
+    if cfg!(feature = "debug") {
+        assert!(arch::irq::is_masked(), "threads are switched with irqs on");
+    }
     let (count, extra) = (cpu::preempt_count(), irq_guard::extra_depth());
     if count != 0 || extra != 0 {
         scheduling_while_atomic(count, extra);
@@ -123,13 +129,17 @@ fn scheduling_while_atomic(count: u32, extra: u32) -> ! {
 fn choose(cpu: usize, core: &Core, prev: &'static Thread, why: Why) -> &'static Thread {
     let mut queue = core.queue.lock();
     core.need_resched.store(false, Ordering::Relaxed);
+    core.must_move.store(false, Ordering::Relaxed);
     if why == Why::Called && goes_to_sleep(prev) {
         assert!(!prev.is_idle(), "the idle thread of cpu{cpu} went to sleep");
         prev.on_rq.store(false, Ordering::Release);
         if contributes_to_load(prev.state()) {
             core.nr_uninterruptible.fetch_add(1, Ordering::Relaxed);
         }
-    } else if !prev.is_idle() && prev.affinity() & (1 << cpu) != 0 {
+    } else if !prev.is_idle() && prev.affinity() & (1 << cpu) == 0 {
+        // Decided here, under the lock: later nobody can tell whether a thread is listed, since others take it out and in.
+        core.must_move.store(true, Ordering::Relaxed);
+    } else if !prev.is_idle() {
         let is_turn_over = why == Why::Called || prev.slice.load(Ordering::Relaxed) == 0;
         if is_turn_over {
             prev.slice.store(SLICE_TICKS, Ordering::Relaxed);
@@ -148,7 +158,10 @@ fn choose(cpu: usize, core: &Core, prev: &'static Thread, why: Why) -> &'static 
     }
     let urgency = next.map_or(IDLE_URGENCY, |thread| thread.priority.load(Ordering::Relaxed) + 1);
     core.urgency.store(urgency, Ordering::Relaxed);
-    next.unwrap_or_else(|| idle_of(cpu))
+    let next = next.unwrap_or_else(|| idle_of(cpu));
+    // Under the lock, so that nobody takes a thread that is listed no more for one at rest. Relaxed: its registers were acquired with the lock.
+    next.on_cpu.store(true, Ordering::Relaxed);
+    next
 }
 
 /// True if the thread's state, which it set itself, says that it sleeps, and nothing ends the sleep at once.
@@ -189,7 +202,7 @@ fn account(core: &Core, prev: &Thread, next: &Thread, why: Why) {
 fn finish(prev: &'static Thread) {
     // Looked at before `on_cpu` is cleared: from then on the thread may run, sleep and end elsewhere.
     let is_over = prev.is_in(Life::Over) && !prev.on_rq.load(Ordering::Relaxed);
-    let must_move = !prev.is_idle() && prev.on_rq.load(Ordering::Relaxed) && !prev.is_listed.load(Ordering::Relaxed);
+    let must_move = CORE.this().must_move.load(Ordering::Relaxed);
     // Release: registers and stack are at rest. Pairs with the acquire in `wake` and `balance`.
     prev.on_cpu.store(false, Ordering::Release);
     // Softirqs wait for a core, their mark stands in a thread's word: now this one's.
@@ -207,6 +220,9 @@ pub(super) fn begin(before: usize) {
     // SAFETY: as in `switch_threads`.
     finish(unsafe { &*(before as *const Thread) });
     arch::irq::unmask();
+    if preempt::IS_FULL {
+        preempt_schedule();
+    }
 }
 
 /// Ends the running thread: nothing refers to its stack any more but a join that wants its value. Its block lives until the last reference goes.

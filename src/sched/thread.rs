@@ -395,7 +395,7 @@ impl Thread {
 }
 
 fn free_block(id: ThreadId) {
-    stack::release(id);
+    // The stack stays mapped for the next one.
     FREE.lock().give_back(id);
 }
 

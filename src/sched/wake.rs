@@ -13,13 +13,16 @@
 //! Neighbours: `switch` (the sleeper's half), `balance` (which core).
 
 use super::features::{self, Feature};
+use super::kthread;
+use super::preempt;
 use super::priority::Priority;
 use super::run_queue::{CORE, Core, RunQueue, resched_cpu, with_queue_of};
-use super::switch::contributes_to_load;
+use super::switch::{self, contributes_to_load};
 use super::thread::{self, Life, Thread, current};
 use crate::arch;
 use crate::cpu::task::TaskState;
 use crate::cpu::{self, PreemptGuard};
+use crate::upcalls;
 use crate::util::errno::Errno;
 use core::sync::atomic::{Ordering, fence};
 
@@ -44,10 +47,13 @@ pub fn try_to_wake_up(thread: &Thread, states: TaskState) -> bool {
         return false;
     }
 
-    // Acquire: pairs with the release in `switch::finish`. Bounded: the other core is between its choice and its switch, with irqs off.
-    while thread.on_cpu.load(Ordering::Acquire) {
-        arch::relax();
+    // What it sleeps in may be another sleep than the one seen above; this one stays, since it left.
+    let state = thread.state();
+    if !state.intersects(states) {
+        return false;
     }
+
+    wait_until_off_cpu(thread);
     if contributes_to_load(state) {
         CORE.this().nr_uninterruptible.fetch_sub(1, Ordering::Relaxed);
     }
@@ -55,6 +61,16 @@ pub fn try_to_wake_up(thread: &Thread, states: TaskState) -> bool {
     enqueue(thread, select_cpu(thread));
     CORE.this().nr_wakeups.fetch_add(1, Ordering::Relaxed);
     true
+}
+
+/// Waits until the registers of `thread` are saved. Bounded: its core is between its choice and its switch, with irqs off.
+fn wait_until_off_cpu(thread: &Thread) {
+    // Acquire: pairs with the release in `switch::finish`.
+    while thread.on_cpu.load(Ordering::Acquire) {
+        // A panic may have stopped that core there.
+        upcalls::answer_attention();
+        arch::relax();
+    }
 }
 
 /// Linux's `wake_up_process`: ends any sleep that an event can end.
@@ -164,12 +180,21 @@ pub(super) fn move_to(thread: &Thread, cpu: usize) {
 /// Context: thread, irqs on; any context for another thread.
 ///
 /// # Errors
-/// `EINVAL` if none of the cores runs, or the thread is an idle thread.
+/// `EINVAL` if none of the cores runs, or the thread is an idle thread or bound to its core for good (`Builder::bind`).
 pub fn set_affinity(thread: &Thread, mask: u32) -> Result<(), Errno> {
     let mask = mask & thread::ALL_CPUS;
-    if mask & cpu::online_mask() == 0 || thread.is_idle() {
+    if mask & cpu::online_mask() == 0 || thread.is_idle() || kthread::is_bound(thread) {
         return Err(Errno::EINVAL);
     }
+    settle_affinity(thread, mask);
+    // Where sections do not end with a switch, the caller itself has to go.
+    if !preempt::IS_FULL && core::ptr::eq(thread, current()) && !cpu::is_atomic() {
+        switch::preempt_schedule();
+    }
+    Ok(())
+}
+
+fn settle_affinity(thread: &Thread, mask: u32) {
     let _pinned = PreemptGuard::new();
     let _settled = thread.lock.lock();
     let must_move = with_queue_of(thread, |cpu, core, queue| {
@@ -183,17 +208,14 @@ pub fn set_affinity(thread: &Thread, mask: u32) -> Result<(), Errno> {
             resched_cpu(cpu);
             return false;
         }
-        // Acquire: pairs with the release in `switch::finish`. A listed thread may be on its way off the core; that does not take the queue's lock again.
-        while thread.on_cpu.load(Ordering::Acquire) {
-            arch::relax();
-        }
+        // A listed thread may be on its way off the core; that does not take the queue's lock again.
+        wait_until_off_cpu(thread);
         queue.unlist(core, thread);
         true
     });
     if must_move {
         move_away(thread);
     }
-    Ok(())
 }
 
 /// Gives `thread` a priority of its own. What is lent to it counts if it is more urgent.

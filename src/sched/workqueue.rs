@@ -28,8 +28,8 @@ use core::time::Duration;
 
 /// The queue of work that any core may do; those below are the cores' own.
 const UNBOUND: usize = NR_CPUS;
-/// How often a wait looks again.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
+/// How often a wait looks again, rounded up to jiffies.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// What a queue knows of a piece of work: the head of every `Work<T>`.
 struct Item {

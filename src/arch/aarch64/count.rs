@@ -2,7 +2,8 @@
 //!
 //! Why a register: one ADD or SUBS changes it, and an instruction cannot be torn by an interrupt, so no update is lost and no per-core memory
 //! is touched that a migration could swap in between. All code of the image, `core` and `alloc` included, is built with `-Zfixed-x18`; the
-//! exception frame leaves x18 alone, so a handler counts in it and what it marks survives the return; a context switch saves and loads it.
+//! exception frame leaves x18 alone, so a handler counts in it and what it marks survives the return; at a context switch all depths are 0
+//! and the mark is the core's, so it stays as it is.
 //! Rejected: a word in the thread's block (9 to 10 instructions a pair when done soundly), a word per core (a migration between load and
 //! store corrupts it).
 //!
@@ -38,16 +39,6 @@ pub fn get() -> u64 {
     // SAFETY: copies a register. Not `pure`: the word changes between two reads.
     unsafe { asm!("mov {}, x18", out(reg) word, options(nomem, nostack, preserves_flags)) };
     word
-}
-
-/// Replaces the word.
-///
-/// # Safety
-/// Only for a context switch, or a thread's first word: depths that guards have counted must not be changed under them.
-#[inline(always)]
-pub unsafe fn set(word: u64) {
-    // SAFETY: x18 is reserved for this word in all code of the image.
-    unsafe { asm!("mov x18, {}", in(reg) word, options(nostack, preserves_flags)) };
 }
 
 macro_rules! section {

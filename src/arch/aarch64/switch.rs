@@ -46,11 +46,6 @@ impl Context {
     pub fn position(&self) -> (usize, usize) {
         (self.lr as usize, self.fp as usize)
     }
-
-    /// The stack pointer, while it does not run.
-    pub fn stack_pointer(&self) -> usize {
-        self.sp as usize
-    }
 }
 
 // x0 = where to save, x1 = what to load, x2 = the next thread's task block, x3 = what the next thread gets as the result.

@@ -134,7 +134,9 @@ irq_from_thread:
     cbz     x0, 1b
     msr     spsel, #0
     mov     sp, x30
+    msr     daifclr, #4                     // the mask is the core's, not the thread's: who runs next takes SErrors
     bl      {preempt_from_irq}              // comes back when this thread runs again, maybe on another core; irqs masked
+    msr     daifset, #4                     // none may come between ELR and ERET
     msr     spsel, #1
     sub     x30, x29, #288
     add     x0, x30, #{frame_size}

@@ -27,14 +27,6 @@ pub fn get() -> u64 {
     WORD.get()
 }
 
-/// Replaces the word.
-///
-/// # Safety
-/// As on the target: only for a context switch or a thread's first word.
-pub unsafe fn set(word: u64) {
-    WORD.set(word);
-}
-
 macro_rules! section {
     ($one:ident, $enter:ident, $leave:ident, $leave_quietly:ident) => {
         /// Enters a section.
