@@ -12,7 +12,7 @@
 //! | reports | [`debug`] | faults, backtraces, symbols, panic |
 //! | locks | [`sync`] | atomics, bit operations, barriers, locks, lock order and statistics |
 //! | memory | [`mm`] | addresses, memblock, zones and pages, slabs, `kmalloc`, `KBox`, vmalloc, DMA |
-//! | threads, time, interrupts | [`sched`], [`time`], [`irq`] | threads, run queues; ticks; lines, dispatch, calls between cores |
+//! | threads, time, interrupts | [`sched`], [`time`], [`irq`] | threads, run queues, work; clocks and timers; lines, softirqs, tasklets, calls between cores |
 //! | devices | [`drivers`], [`platform`] | GIC, PL011, timer, mailbox, GPIO, LED, watchdog; the BCM2711 |
 //! | views | [`proc`] | what `cat /proc/...` shows |
 //! | prompt | [`shell`] | editor, commands, pipes |
