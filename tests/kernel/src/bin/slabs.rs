@@ -390,7 +390,8 @@ fn four_cores_free_what_others_allocated() {
     check_eq!((reports, MIXED_DONE.load(Ordering::Relaxed)), (0, 200_000));
 }
 
-case!(exhaustion_is_an_error_and_all_comes_back);
+// With less memory, so that it does not take long.
+case!(exhaustion_is_an_error_and_all_comes_back, alone: "append mem=256M\nexit 0");
 fn exhaustion_is_an_error_and_all_comes_back() {
     #[repr(C)]
     struct Chunk {
