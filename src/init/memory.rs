@@ -149,11 +149,3 @@ pub fn start_kmalloc() {
         pr_err!("memory: free slabs cannot be reclaimed: {:?}", error);
     }
 }
-
-/// Lets allocations fail as `failslab=` asks. Context: boot, all cores run.
-fn arm_failslab() {
-    if let Some(rule) = params::failslab() {
-        kmalloc::set_failslab(Some(rule));
-    }
-}
-crate::init_call!(arm_failslab);

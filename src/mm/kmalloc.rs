@@ -10,13 +10,14 @@
 
 use super::AllocError;
 use super::addr::{Order, PAGE_SIZE, VirtAddr};
-use super::fault_attr::{FAILSLAB, FaultRule};
+use super::failslab::{self, FAILSLAB};
 use super::gfp::GfpFlags;
 use super::kmem_cache::{self, CacheOptions, InvalidFree, alloc_slow, check_context, free_any, try_alloc};
 use super::page::{self, PageKind};
 use super::page_alloc;
 use super::size_class::{MAX_CLASS_SIZE, NR_CLASSES, SIZES, align_of_class, class_of};
 use super::slab_layout::SlabFlags;
+use crate::util::errno::Errno;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, Ordering};
 
@@ -116,7 +117,7 @@ pub fn kmalloc(size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
 #[inline(never)]
 fn kmalloc_large(size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
     let order = Order::for_bytes(size).ok_or(AllocError)?;
-    if !gfp.contains(GfpFlags::NOFAIL) && FAILSLAB.is_armed() && FAILSLAB.should_fail("kmalloc-large") {
+    if failslab::should_fail(size, gfp) {
         return Err(AllocError);
     }
     let gfp = kmem_cache::fit_for_here(if zeroes_on_alloc() { gfp | GfpFlags::ZERO } else { gfp });
@@ -242,12 +243,16 @@ pub fn kmemdup(bytes: &[u8], gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
     Ok(copy)
 }
 
-/// Sets the rule of `failslab`: which allocations fail from now on; `None`: none.
+/// Sets the rule of `failslab`, as `FaultAttr::set` reads it: which allocations fail from now on.
 ///
 /// Context: thread, irqs on.
-pub fn set_failslab(rule: Option<FaultRule>) {
-    FAILSLAB.set(rule);
+///
+/// # Errors
+/// `EINVAL` at the first word that is not understood; those before it are set.
+pub fn set_failslab(text: &str) -> Result<(), Errno> {
+    let result = FAILSLAB.set(text);
     kmem_cache::reset_lists();
+    result
 }
 
 const _: () = assert!(SIZES[NR_CLASSES - 1] == MAX_CLASS_SIZE);

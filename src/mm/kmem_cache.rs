@@ -40,7 +40,7 @@ pub use typed::KmemCache;
 use super::AllocError;
 use super::gfp::GfpFlags;
 use super::slab_layout::{CreateError, SlabFlags, SlabLayout};
-use super::{fault_attr, page, slub_debug};
+use super::{failslab, page, slub_debug};
 use crate::cpu::local::NR_SLAB_CACHES;
 use crate::sync::{IrqSpinLock, SpinLock};
 use crate::upcalls;
@@ -197,7 +197,7 @@ pub(super) fn init(seed: u64) {
 
 /// Somebody wants to see every object of every cache.
 fn is_forced_slow() -> bool {
-    fault_attr::FAILSLAB.is_armed() || super::kmalloc::zeroes()
+    failslab::FAILSLAB.is_armed() || super::kmalloc::zeroes()
 }
 
 impl Cache {
@@ -453,8 +453,10 @@ fn reap_zombies() {
     zombies.filter(|cache| cache.usage().active_objects == 0).for_each(bury);
 }
 
-/// Closes or opens every core's lists, as `is_forced_slow` now says. Context: thread, irqs on; boot.
-pub(super) fn reset_lists() {
+/// Closes every core's lists if `failslab` is armed or objects are zeroed by boot argument, else opens them: after each change of either.
+///
+/// Context: thread, irqs on; boot.
+pub fn reset_lists() {
     let _creation = CREATION.lock();
     upcalls::on_all_cores(&|| {
         let used = CACHES.iter().enumerate().filter(|(_, cache)| cache.state.load(Ordering::Acquire) != FREE);

@@ -6,7 +6,7 @@ use super::{Cache, check, cpu_list, report};
 use crate::arch;
 use crate::cpu;
 use crate::mm::addr::{Pfn, VirtAddr};
-use crate::mm::fault_attr::FAILSLAB;
+use crate::mm::failslab;
 use crate::mm::gfp::GfpFlags;
 use crate::mm::page::{self, PageKind};
 use crate::mm::slab::PutError;
@@ -72,7 +72,7 @@ pub(in crate::mm) fn alloc_slow(cache: &'static Cache, gfp: GfpFlags) -> Option<
     if cache.state.load(Acquire) != super::LIVE {
         return None;
     }
-    if !gfp.contains(GfpFlags::NOFAIL) && FAILSLAB.is_armed() && FAILSLAB.should_fail(cache.name()) {
+    if failslab::should_fail(cache.object_size(), gfp) {
         return None;
     }
     let object = if cache.is_slow() { take_checked(cache, gfp) } else { refill(cache, gfp) };
