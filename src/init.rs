@@ -62,7 +62,8 @@ fn tetra_boot_primary(info: BootInfo) -> ! {
     params::report_unknown();
     start_init_thread();
     // Boot's frames are not coming back: its stack is the idle thread's from here on.
-    arch::boot::restart_on_idle_stack(idle::idle)
+    // SAFETY: what the threads and the other cores know of boot are statics; nothing of this frame was lent to them.
+    unsafe { arch::boot::restart_on_idle_stack(idle::idle) }
 }
 
 /// Thread 1 ends the boot, in a context in which everything may be done, and goes on as the image's own code. On core 0: there the console's interrupts
@@ -83,7 +84,8 @@ fn start_init_thread() {
 fn map_devices() {
     let range = rpi4::PERIPHERALS;
     let (phys, len) = (range.start().value(), range.size() as usize);
-    kernel_map::with_mapper(|mapper| mapper.map(layout::DEVICE_BASE, phys, len, mmu::Attributes::Device))
+    // SAFETY: the window is the devices', and no other mapping shows them.
+    kernel_map::with_mapper(|mapper| unsafe { mapper.map(layout::DEVICE_BASE, phys, len, mmu::Attributes::Device) })
         .expect("the pool has tables and nothing is mapped yet");
     // SAFETY: the window is mapped now, and this is the first that anybody hears of these devices.
     unsafe { hardware::init() };

@@ -68,6 +68,8 @@ upcalls! {
     fn call_on_other_cores = tetra_call_on_other_cores(f: fn());
     /// mm -> irq::ipi: runs the function on each core that runs the kernel, irqs masked, and waits. Context: thread, irqs on; at boot, on one core, any.
     fn on_all_cores = tetra_on_all_cores(f: &(dyn Fn() + Sync));
+    /// mm -> sched::timeout: sleeps for about a tick where that is possible, else pauses for a moment. Context: any.
+    fn wait_a_tick = tetra_wait_a_tick();
     /// any -> debug::bug_report: misuse of an API that was survived: one WARN-like block with a backtrace.
     fn bug_report = tetra_bug_report(what: core::fmt::Arguments<'_>, place: &'static core::panic::Location<'static>);
 }
@@ -88,6 +90,10 @@ mod host {
     pub fn count_zero_work() {}
     /// Host: each test thread looks after its own core.
     pub fn call_on_other_cores(_f: fn()) {}
+    /// Host: others run.
+    pub fn wait_a_tick() {
+        crate::arch::relax();
+    }
     /// Host: misuse fails the test that did it.
     pub fn bug_report(what: core::fmt::Arguments<'_>, place: &'static core::panic::Location<'static>) {
         panic!("{what} at {place}");

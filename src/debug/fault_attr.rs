@@ -125,6 +125,11 @@ impl FaultAttr {
         Ok(())
     }
 
+    /// Lets the `nth` call from now fail, whatever else is set. Context: any.
+    pub fn set_nth(&self, nth: u64) {
+        self.nth.store(nth, Relaxed);
+    }
+
     fn set_one(&self, key: &str, value: &str) -> Result<(), Errno> {
         let number = || parse_number(value).map_err(Errno::from);
         match key {

@@ -175,7 +175,8 @@ impl Mailbox {
         self.registers.write.set(self.message);
         self.is_overdue = true;
         self.await_answer(&deadline)?;
-        cache::invalidate_to_poc(address, size);
+        // SAFETY: the buffer is ours, was cleaned above, and only the firmware has written to it since.
+        unsafe { cache::invalidate_to_poc(address, size) };
         Ok(())
     }
 

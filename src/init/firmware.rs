@@ -169,13 +169,15 @@ fn image() -> PhysRange {
 /// Maps pages of the tree: `len` bytes from `phys`, `offset` bytes into the window.
 fn map_pages(offset: u64, phys: u64, len: u64) -> Result<(), &'static str> {
     let address = TREE_WINDOW + offset as usize;
-    kernel_map::with_mapper(|mapper| mapper.map(address, phys, len as usize, mmu::Attributes::ReadOnly))
+    // SAFETY: the window is the tree's; memory is cached there as everywhere, and read-only.
+    kernel_map::with_mapper(|mapper| unsafe { mapper.map(address, phys, len as usize, mmu::Attributes::ReadOnly) })
         .map_err(|_| "it could not be mapped")
 }
 
 /// What is no tree does not stay mapped.
 fn forget_first_page() {
-    kernel_map::with_mapper(|mapper| mapper.unmap(TREE_WINDOW, PAGE as usize)).expect("it was mapped just now");
+    // SAFETY: its two words were copied; nobody refers into the page.
+    kernel_map::with_mapper(|mapper| unsafe { mapper.unmap(TREE_WINDOW, PAGE as usize) }).expect("it was mapped just now");
 }
 
 /// Finds the boot arguments: the tree's, else the mailbox's.

@@ -80,7 +80,8 @@ fn map_piece(range: PhysRange) {
         return;
     }
     let (phys, len) = (range.start().value(), range.size() as usize);
-    let result = kernel_map::with_mapper(|mapper| mapper.map(LINEAR_BASE + phys as usize, phys, len, Attributes::Data));
+    // SAFETY: the linear map's own addresses; the image, which others hold to be constant, is left out.
+    let result = kernel_map::with_mapper(|mapper| unsafe { mapper.map(LINEAR_BASE + phys as usize, phys, len, Attributes::Data) });
     if let Err(error) = result {
         pr_err!("memory: {:?} is not in the linear map: {:?}", range, error);
     }
@@ -102,10 +103,12 @@ pub fn reserve_stacks() {
 pub fn protect_image(info: &BootInfo) -> Result<(), MapError> {
     kernel_map::with_mapper(|mapper| {
         for guard in (0..arch::NR_CPUS).flat_map(layout::guard_pages) {
-            mapper.unmap(guard, layout::GUARD_SIZE)?;
+            // SAFETY: guard pages lie between the stacks and hold nothing.
+            unsafe { mapper.unmap(guard, layout::GUARD_SIZE)? };
         }
         let table_len = info.symtab_len.next_multiple_of(PAGE_SIZE);
-        mapper.protect(layout::image_end(), table_len, Attributes::ReadOnly)
+        // SAFETY: nobody writes to the symbol table.
+        unsafe { mapper.protect(layout::image_end(), table_len, Attributes::ReadOnly) }
     })
 }
 
@@ -136,17 +139,13 @@ pub fn start_kmalloc() {
     {
         pr_warn!("slub_debug={}: {} is none of F, Z, P, U; ignored", argument, unknown.0);
     }
-    // The best that there is before a source of randomness: when boot came here differs from boot to boot on a board.
-    kmalloc::init(arch::counter::now() ^ arch::mpidr().rotate_left(32));
+    // Before the caches are made: each core's lists begin with the room that this leaves them.
     let (on_alloc, on_free) = params::slab_zeroing();
     kmalloc::set_init_mode(on_alloc, on_free);
+    // The best that there is before a source of randomness: when boot came here differs from boot to boot on a board.
+    kmalloc::init(arch::counter::now() ^ arch::mpidr().rotate_left(32));
     heap::hand_over();
-}
-
-/// Lets allocations fail as `failslab=` asks. Context: boot, all cores run.
-fn arm_failslab() {
-    if let Some(rule) = params::failslab() {
-        kmalloc::set_failslab(Some(rule));
+    if let Err(error) = kmem_cache::SLABS.register() {
+        pr_err!("memory: free slabs cannot be reclaimed: {:?}", error);
     }
 }
-crate::init_call!(arm_failslab);

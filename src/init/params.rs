@@ -4,9 +4,12 @@ use super::firmware;
 use crate::arch::NR_CPUS;
 use crate::debug::panic;
 use crate::log;
-use crate::mm::fault_attr::FaultRule;
+use crate::mm::kmalloc;
+use crate::mm::page_alloc::slow;
+use crate::mm::vmalloc::FAIL_VMALLOC;
 use crate::mm::zone::Borders;
 use crate::util::cmdline::{self, CommandLine, PARAMS, Param, ValueError};
+use crate::util::errno::Errno;
 
 macro_rules! params {
     ($($name:ident: $key:literal = $value:literal, $help:literal;)*) => {$(
@@ -24,7 +27,9 @@ params! {
     MEM: "mem" = "SIZE", "use no memory above this size, such as 512M";
     ZONES: "zones" = "SIZE,SIZE", "end the zones DMA and DMA32 at these addresses instead of 1G,4G";
     SLUB_DEBUG: "slub_debug" = "[FZPU][,CACHE,..]", "check slab objects: F sanity, Z red zones, P poison, U users; all four if none is given";
-    FAILSLAB: "failslab" = "INTERVAL,PERCENT,0,TIMES", "let slab allocations fail, from the moment all cores run; TIMES -1: without end";
+    FAILSLAB: "failslab" = "INTERVAL,PERCENT,SPACE,TIMES", "let slab allocations fail, from the moment all cores run; TIMES -1: without end";
+    FAIL_PAGE_ALLOC: "fail_page_alloc" = "INTERVAL,PERCENT,SPACE,TIMES", "likewise, requests for pages";
+    FAIL_VMALLOC_PARAM: "fail_vmalloc" = "INTERVAL,PERCENT,SPACE,TIMES", "likewise, vmallocs";
     INIT_ON_ALLOC: "init_on_alloc" = "0|1", "zero every slab object when it is allocated";
     INIT_ON_FREE: "init_on_free" = "0|1", "zero every slab object when it is freed";
     PANIC: "panic" = "SECONDS", "reboot this long after a panic; 0 halts";
@@ -84,15 +89,20 @@ pub fn slab_zeroing() -> (bool, bool) {
     (number("init_on_alloc").is_some_and(|value| value != 0), number("init_on_free").is_some_and(|value| value != 0))
 }
 
-/// `failslab=`: Linux's four numbers; the third, space, is not used here.
-pub fn failslab() -> Option<FaultRule> {
-    let text = argument().string("failslab")?;
-    let rule = FaultRule::parse(text);
-    if rule.is_none() {
-        pr_warn!("failslab={}: not INTERVAL,PERCENT,0,TIMES, such as 1,10,0,-1; ignored", text);
+/// Arms what is to fail: `failslab=`, `fail_page_alloc=`, `fail_vmalloc=`. Context: thread, all cores run.
+fn arm_failures() {
+    let setters: [(&str, fn(&str) -> Result<(), Errno>); 3] =
+        [("failslab", kmalloc::set_failslab), ("fail_page_alloc", slow::set_failures), ("fail_vmalloc", |text| FAIL_VMALLOC.set(text))];
+    for (key, set) in setters {
+        if let Some(text) = argument().string(key)
+            && set(text).is_err()
+        {
+            let _off = set("off");
+            pr_warn!("{}={}: not INTERVAL,PERCENT,SPACE,TIMES, such as 1,10,0,-1; ignored", key, text);
+        }
     }
-    rule
 }
+crate::init_call!(arm_failures);
 
 /// `maxcpus=`, all cores if it is not given.
 ///

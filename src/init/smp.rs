@@ -91,7 +91,8 @@ fn release(target: usize, entry: u64, address: u64) -> bool {
     cache::clean_to_poc(&raw const *pen as usize, size_of::<u64>());
 
     let page = address & !(mmu::PAGE_SIZE as u64 - 1);
-    let mapped = kernel_map::with_mapper(|mapper| mapper.map(SPIN_TABLE_WINDOW, page, mmu::PAGE_SIZE, mmu::Attributes::Data));
+    // SAFETY: the window is this function's; the page is the firmware's, cached memory like all RAM, and only the one word is written.
+    let mapped = kernel_map::with_mapper(|mapper| unsafe { mapper.map(SPIN_TABLE_WINDOW, page, mmu::PAGE_SIZE, mmu::Attributes::Data) });
     if let Err(error) = mapped {
         pr_err!("cpu{}: its release address {:#x} cannot be mapped: {:?}", target, address, error);
         return false;
@@ -109,7 +110,8 @@ fn release(target: usize, entry: u64, address: u64) -> bool {
     } else {
         pr_warn!("cpu{}: the device tree's cpu-release-addr {:#x} holds something else: not used", target, address);
     }
-    kernel_map::with_mapper(|mapper| mapper.unmap(SPIN_TABLE_WINDOW, mmu::PAGE_SIZE)).expect("it was mapped just now");
+    // SAFETY: `cell` is not used any more.
+    kernel_map::with_mapper(|mapper| unsafe { mapper.unmap(SPIN_TABLE_WINDOW, mmu::PAGE_SIZE) }).expect("it was mapped just now");
     is_free
 }
 

@@ -142,7 +142,8 @@ impl<T: DmaData> Coherent<T> {
         }
         // The zeros reach memory, and no line of the cacheable view stays behind to cover what the device writes.
         cache::clean_invalidate_to_poc(pages.as_ptr().addr(), order.size_bytes());
-        let virt = vmalloc::map_for_dma(pages.pfn(), order.size_bytes() >> PAGE_SHIFT)?.cast();
+        // SAFETY: allocated above, clean, and used through the mapping alone as long as the value lives.
+        let virt = unsafe { vmalloc::map_for_dma(pages.pfn(), order.size_bytes() >> PAGE_SHIFT) }?.cast();
         mark(&pages, PageKind::Dma);
         // INVARIANT: mapped just now, and the linear view is used by nobody.
         Ok(Self { pages, virt, len, _data: PhantomData })
@@ -185,6 +186,7 @@ impl<T: DmaData> Coherent<T> {
 }
 
 impl<T: DmaData> Drop for Coherent<T> {
+    /// Context: thread, irqs on: the mapping goes, on every core.
     fn drop(&mut self) {
         // Stores to the buffer are complete before the page is anybody else's.
         barrier::dsb_sy();
@@ -244,9 +246,12 @@ impl<'a> Streaming<'a> {
 
 impl Drop for Streaming<'_> {
     /// The device is done: lines that were fetched by speculation meanwhile are dropped, so the kernel reads what the device wrote.
+    ///
+    /// Context: any.
     fn drop(&mut self) {
         if self.direction != Direction::ToDevice {
-            cache::invalidate_to_poc(self.start, self.len);
+            // SAFETY: `map` borrowed the buffer for as long as this lives, cleaned it, and nobody has written to it since.
+            unsafe { cache::invalidate_to_poc(self.start, self.len) };
         }
     }
 }

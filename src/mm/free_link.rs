@@ -1,7 +1,7 @@
 //! The word in a free object that leads to the next one, encoded so that it checks itself.
 //!
 //! A free object of a per-CPU list keeps the *offset* of the next one in the linear map (33 bits for 8 GiB; 0, which is physical page 0 and never
-//! given out, ends the list), mixed with its own offset and multiplied by a secret odd number. The way back multiplies by the inverse. The 31 upper
+//! given out, ends the list), mixed with its own offset, inverted and multiplied by a secret odd number. The way back multiplies by the inverse. The 31 upper
 //! bits of the result must be zero: a use after free that changes a low bit of the word changes all bits above it, one that changes only high bits
 //! shows there at once, so one wrong word in about 2^31 passes. Rejected: XOR with a secret alone (a store to the low half passes) and a
 //! checksum beside the pointer (two more instructions). Own offset in the mix: a word copied from another object is not valid.
@@ -47,13 +47,14 @@ const fn inverse_of(odd: u64) -> u64 {
 /// The word for the object at offset `own`, whose successor is at `next`.
 #[inline(always)]
 pub const fn encode(multiplier: u64, own: u64, next: u64) -> u64 {
-    (own ^ next).wrapping_mul(multiplier)
+    // Inverted, so that no link is 0: the word that a stray clearing leaves must not be one. EON does both.
+    (!(own ^ next)).wrapping_mul(multiplier)
 }
 
 /// The successor that `word`, found at offset `own`, tells of: `None` if no list ever wrote it.
 #[inline(always)]
 pub const fn decode(inverse: u64, own: u64, word: u64) -> Option<u64> {
-    let next = word.wrapping_mul(inverse) ^ own;
+    let next = !(word.wrapping_mul(inverse) ^ own);
     if next >> OFFSET_BITS == 0 { Some(next) } else { None }
 }
 
@@ -90,7 +91,7 @@ mod tests {
     #[test]
     fn ordinary_data_is_no_link() {
         let key = LinkKey::new(1);
-        for data in [1, 0x6b6b_6b6b_6b6b_6b6b, u64::MAX, 0xffff_ff80_0100_0000, 0xdead_beef] {
+        for data in [0, 1, 0x6b6b_6b6b_6b6b_6b6b, u64::MAX, 0xffff_ff80_0100_0000, 0xdead_beef] {
             assert_eq!(decode(key.inverse, 0x100_0000, data), None);
         }
     }

@@ -41,13 +41,13 @@ struct KernelHeap;
 static HEAP: KernelHeap = KernelHeap;
 
 /// Gives the boot heap its memory. Once, on core 0, before anything allocates.
-pub fn start() {
+pub(crate) fn start() {
     // SAFETY: the memory is the heap's alone, and this is called once; the heap itself panics at a second call.
     unsafe { BOOT_HEAP.init(BOOT_MEMORY.0.get() as usize, BOOT_HEAP_SIZE) };
 }
 
 /// Lets `kmalloc` serve from now on. Once, on core 0, after `kmalloc::init`.
-pub fn hand_over() {
+pub(crate) fn hand_over() {
     HAS_KMALLOC.store(true, Ordering::Release);
 }
 

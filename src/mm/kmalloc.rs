@@ -1,6 +1,6 @@
 //! `kmalloc` and its family: memory by the byte.
 //!
-//! Up to 8 KiB from caches by size class, each with a twin below 1 GiB for `DMA`; above, whole pages. `kfree` needs no size: the page descriptor knows.
+//! Up to 8 KiB from caches by size class, each with a twin below 1 GiB for `DMA` and `DMA32`; above, whole pages. `kfree` needs no size: the page descriptor knows.
 //! Where the size is a constant the class is one too, and the call is a few loads at constant offsets. Objects of classes that are powers of two
 //! are aligned to their size, all others to 8 at least.
 //!
@@ -10,13 +10,14 @@
 
 use super::AllocError;
 use super::addr::{Order, PAGE_SIZE, VirtAddr};
-use super::fault_attr::{FAILSLAB, FaultRule};
+use super::failslab::{self, FAILSLAB};
 use super::gfp::GfpFlags;
 use super::kmem_cache::{self, CacheOptions, InvalidFree, alloc_slow, check_context, free_any, try_alloc};
 use super::page::{self, PageKind};
 use super::page_alloc;
 use super::size_class::{MAX_CLASS_SIZE, NR_CLASSES, SIZES, align_of_class, class_of};
 use super::slab_layout::SlabFlags;
+use crate::util::errno::Errno;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, Ordering};
 
@@ -60,7 +61,7 @@ const ON_ALLOC: u8 = 1;
 const ON_FREE: u8 = 2;
 
 /// Makes the caches. Once, at boot, on core 0, when pages can be had; `seed` is the secret of the links.
-pub fn init(seed: u64) {
+pub(crate) fn init(seed: u64) {
     kmem_cache::init(seed);
     for (class, &size) in SIZES.iter().enumerate() {
         let options = |name, flags| CacheOptions { name, size, align: align_of_class(size).min(PAGE_SIZE), flags, constructor: None };
@@ -69,12 +70,10 @@ pub fn init(seed: u64) {
     }
 }
 
-/// Zeroes every allocation, every free, or neither, as `init_on_alloc=` and `init_on_free=` ask. Context: boot.
+/// Zeroes every allocation, every free, or neither, as `init_on_alloc=` and `init_on_free=` ask. Context: boot, before `init`, or a thread with irqs on.
 pub fn set_init_mode(on_alloc: bool, on_free: bool) {
     INIT_MODE.store(if on_alloc { ON_ALLOC } else { 0 } | if on_free { ON_FREE } else { 0 }, Ordering::Relaxed);
-    if on_alloc || on_free {
-        kmem_cache::set_all_slow(true);
-    }
+    kmem_cache::reset_lists();
 }
 
 pub(super) fn zeroes_on_alloc() -> bool {
@@ -100,7 +99,8 @@ pub(super) fn zeroes() -> bool {
 pub fn kmalloc(size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
     check_context(gfp);
     let Some(class) = class_of(size) else { return kmalloc_large(size, gfp) };
-    let slot = if gfp.contains(GfpFlags::DMA) { NR_CLASSES + class } else { class };
+    // A twin for DMA32 alone would be the third set: below 1 GiB is below 4 GiB.
+    let slot = if gfp.intersects(GfpFlags::DMA.union(GfpFlags::DMA32)) { NR_CLASSES + class } else { class };
     let object = match try_alloc(slot) {
         Some(object) => object,
         None => alloc_slow(kmem_cache::cache_at(slot), gfp).ok_or(AllocError)?,
@@ -117,10 +117,10 @@ pub fn kmalloc(size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
 #[inline(never)]
 fn kmalloc_large(size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
     let order = Order::for_bytes(size).ok_or(AllocError)?;
-    if FAILSLAB.is_armed() && FAILSLAB.should_fail("kmalloc-large") {
+    if failslab::should_fail(size, gfp) {
         return Err(AllocError);
     }
-    let gfp = if zeroes_on_alloc() { gfp | GfpFlags::ZERO } else { gfp };
+    let gfp = kmem_cache::fit_for_here(if zeroes_on_alloc() { gfp | GfpFlags::ZERO } else { gfp });
     let head = page_alloc::alloc_pages(gfp, order)?;
     page::desc(head).ok_or(AllocError)?.set_kind(PageKind::LargeKmalloc);
     NonNull::new(page_alloc::page_address(head)).ok_or(AllocError)
@@ -243,12 +243,16 @@ pub fn kmemdup(bytes: &[u8], gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
     Ok(copy)
 }
 
-/// Sets the rule of `failslab`: which allocations fail from now on; `None`: none.
+/// Sets the rule of `failslab`, as `FaultAttr::set` reads it: which allocations fail from now on.
 ///
 /// Context: thread, irqs on.
-pub fn set_failslab(rule: Option<FaultRule>) {
-    FAILSLAB.set(rule);
-    kmem_cache::set_all_slow(rule.is_some() || zeroes());
+///
+/// # Errors
+/// `EINVAL` at the first word that is not understood; those before it are set.
+pub fn set_failslab(text: &str) -> Result<(), Errno> {
+    let result = FAILSLAB.set(text);
+    kmem_cache::reset_lists();
+    result
 }
 
 const _: () = assert!(SIZES[NR_CLASSES - 1] == MAX_CLASS_SIZE);

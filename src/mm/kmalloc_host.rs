@@ -1,7 +1,7 @@
 //! `kmalloc` over `std`, so that the types that own its memory are tested on a PC.
 
 use super::AllocError;
-use super::fault_attr::FAILSLAB;
+use super::failslab;
 use super::gfp::GfpFlags;
 use core::ptr::NonNull;
 use std::alloc::{Layout, alloc_zeroed, dealloc};
@@ -17,8 +17,8 @@ fn layout(size: usize) -> Option<Layout> {
 ///
 /// # Errors
 /// `AllocError` for sizes that cannot be, and where `failslab` says so.
-pub fn kmalloc(size: usize, _gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
-    if size > isize::MAX as usize / 2 || FAILSLAB.should_fail("host") {
+pub fn kmalloc(size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
+    if size > isize::MAX as usize / 2 || failslab::should_fail(size, gfp) {
         return Err(AllocError);
     }
     // SAFETY: the size is not 0.

@@ -26,19 +26,21 @@
 
 mod check;
 mod cpu_list;
+mod reclaim;
 mod report;
 mod slabs;
 mod slow;
 mod track;
 mod typed;
 
+pub use reclaim::SLABS;
 pub use report::nr_reports;
 pub use typed::KmemCache;
 
 use super::AllocError;
 use super::gfp::GfpFlags;
 use super::slab_layout::{CreateError, SlabFlags, SlabLayout};
-use super::{fault_attr, page, slub_debug};
+use super::{failslab, page, slub_debug};
 use crate::cpu::local::NR_SLAB_CACHES;
 use crate::sync::{IrqSpinLock, SpinLock};
 use crate::upcalls;
@@ -50,7 +52,7 @@ use slabs::Slabs;
 pub(super) use cpu_list::{free_any, try_alloc};
 pub(super) use slow::free_slow;
 pub use slow::{InvalidFree, check_context};
-pub(super) use slow::{alloc_slow, object_size};
+pub(super) use slow::{alloc_slow, fit_for_here, object_size};
 
 /// Puts an object into the state that users of the cache find it in. Called once for each object of a new slab, not at each allocation.
 pub type Constructor = fn(*mut u8);
@@ -75,7 +77,8 @@ pub struct Cache {
     /// One of the states below. Release when it becomes `LIVE`, after `params` was written; whoever holds the cache or an object of it came by it
     /// through that.
     state: AtomicU8,
-    /// Written by the one who took the place, before it is `LIVE`; read while it is `LIVE` or `ZOMBIE`.
+    /// Written under `CREATION` by the one who takes the place, before it is `LIVE`; read while it is `LIVE` or `ZOMBIE`, by who holds the cache, an
+    /// object of it, its lock with an object out, or `CREATION`.
     params: UnsafeCell<Option<Params>>,
     /// Touched by hardirqs. Lock order: inside it nothing is taken.
     slabs: IrqSpinLock<Slabs>,
@@ -89,12 +92,12 @@ const LIVE: u8 = 1;
 /// Destroyed while objects were out: it serves nobody, and takes them back.
 const ZOMBIE: u8 = 2;
 
-// SAFETY: `params` is written under `CREATION` while the state is `FREE`, when nobody reads it, and only read afterwards.
+// SAFETY: `params` is written under `CREATION` while the state is `FREE`, when nobody reads it (who may read is said there), and only read afterwards.
 unsafe impl Sync for Cache {}
 
 static CACHES: [Cache; NR_SLAB_CACHES] = [const { Cache::vacant() }; NR_SLAB_CACHES];
 
-/// Held while a place is taken or given back. Lock order: outside of a cache's lock.
+/// Held while a place is taken or given back, and by who walks all caches. Threads and boot only, irqs on. Lock order: outside of a cache's lock.
 static CREATION: SpinLock<()> = SpinLock::new(());
 
 /// A request for a cache.
@@ -158,14 +161,15 @@ fn create_cache(options: &CacheOptions, slot: Option<usize>) -> Result<&'static 
     };
 
     let _creation = CREATION.lock();
+    reap_zombies();
     let is_free = |slot: &usize| CACHES[*slot].state.load(Ordering::Acquire) == FREE;
     let slot = slot.or_else(|| (super::kmalloc::NR_KMALLOC_CACHES..NR_SLAB_CACHES).find(is_free)).ok_or(CreateError::TooManyCaches)?;
     let cache = &CACHES[slot];
     // SAFETY: the place is free and `CREATION` is held: nobody else writes, nobody reads.
     unsafe { *cache.params.get() = Some(params) };
     cache.nr_errors.store(0, Ordering::Relaxed);
-    cache.state.store(LIVE, Ordering::Release);
     cpu_list::set_room(slot, if is_forced_slow() { 0 } else { capacity });
+    cache.state.store(LIVE, Ordering::Release);
     Ok(cache)
 }
 
@@ -193,7 +197,7 @@ pub(super) fn init(seed: u64) {
 
 /// Somebody wants to see every object of every cache.
 fn is_forced_slow() -> bool {
-    fault_attr::FAILSLAB.is_armed() || super::kmalloc::zeroes()
+    failslab::FAILSLAB.is_armed() || super::kmalloc::zeroes()
 }
 
 impl Cache {
@@ -280,7 +284,7 @@ pub struct Usage {
     pub nr_slabs: usize,
 }
 
-/// All caches, in the order of their places. Context: any; a cache may be destroyed meanwhile, so the figures are taken here.
+/// All caches, in the order of their places. Context: thread; a cache may be destroyed meanwhile, so the figures are taken here.
 pub fn for_each(mut f: impl FnMut(&'static str, Usage)) {
     for cache in &CACHES {
         let found = {
@@ -295,20 +299,8 @@ pub fn for_each(mut f: impl FnMut(&'static str, Usage)) {
 
 /// Gives every core's free objects back to their slabs. Context: thread, irqs on.
 pub fn drain_all() {
+    let _creation = CREATION.lock();
     upcalls::on_all_cores(&|| (0..NR_SLAB_CACHES).for_each(cpu_list::drain));
-}
-
-/// Gives the free slabs of all caches back, with what lies in this core's lists: what the page allocator asks for under pressure. Says how many
-/// pages.
-///
-/// Context: any without a cache's lock.
-pub fn shrink_local() -> usize {
-    let live = CACHES.iter().filter(|cache| cache.state.load(Ordering::Acquire) == LIVE);
-    live.map(|cache| {
-        cpu_list::drain(cache.slot());
-        slabs::release_empty(cache, 0)
-    })
-    .sum()
 }
 
 /// Objects were out when their cache was destroyed.
@@ -423,27 +415,52 @@ impl Drop for CacheHandle {
     }
 }
 
+/// Holds `CREATION` from beginning to end, so that nobody takes the place or walks the caches meanwhile. Other cores that wait for it have irqs on
+/// and answer.
 fn destroy_cache(cache: &'static Cache) -> Result<(), StillInUse> {
-    cache.shrink();
     let _creation = CREATION.lock();
-    let usage = cache.usage();
-    if usage.active_objects > 0 {
-        report::live_objects(cache, usage.active_objects);
-        cache.state.store(ZOMBIE, Ordering::Release);
-        return Err(StillInUse { nr_objects: usage.active_objects });
+    cache.state.store(ZOMBIE, Ordering::Release);
+    close(cache);
+    let mut left = cache.usage().active_objects;
+    if left > 0 {
+        // One that was on its way back from another core while the lists were emptied.
+        close(cache);
+        left = cache.usage().active_objects;
     }
-    cpu_list::set_room(cache.slot(), 0);
-    cache.state.store(FREE, Ordering::Release);
+    if left > 0 {
+        report::live_objects(cache, left);
+        return Err(StillInUse { nr_objects: left });
+    }
+    bury(cache);
     Ok(())
 }
 
-/// Sends every object through the checked path, or no longer. Context: thread, irqs on.
-pub(super) fn set_all_slow(slow: bool) {
+/// Empties and closes all cores' lists of a cache that is `ZOMBIE`.
+fn close(cache: &Cache) {
+    let slot = cache.slot();
+    upcalls::on_all_cores(&|| cpu_list::reset_own(slot));
+}
+
+/// Gives the place of a cache without objects, whose lists are closed, back. Context: `CREATION` is held.
+fn bury(cache: &Cache) {
+    slabs::release_empty(cache, 0);
+    cache.state.store(FREE, Ordering::Release);
+}
+
+/// Ends caches that were destroyed with objects out and have got them back since. Context: `CREATION` is held.
+fn reap_zombies() {
+    let zombies = CACHES.iter().filter(|cache| cache.state.load(Ordering::Acquire) == ZOMBIE);
+    zombies.filter(|cache| cache.usage().active_objects == 0).for_each(bury);
+}
+
+/// Closes every core's lists if `failslab` is armed or objects are zeroed by boot argument, else opens them: after each change of either.
+///
+/// Context: thread, irqs on; boot.
+pub fn reset_lists() {
+    let _creation = CREATION.lock();
     upcalls::on_all_cores(&|| {
-        for (slot, cache) in CACHES.iter().enumerate().filter(|(_, cache)| cache.state.load(Ordering::Acquire) == LIVE) {
-            cpu_list::drain(slot);
-            cpu_list::set_own_room(slot, if slow { 0 } else { cache.params().capacity });
-        }
+        let used = CACHES.iter().enumerate().filter(|(_, cache)| cache.state.load(Ordering::Acquire) != FREE);
+        used.for_each(|(slot, _)| cpu_list::reset_own(slot));
     });
 }
 

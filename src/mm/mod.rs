@@ -14,7 +14,7 @@ pub mod addr;
 pub mod buddy;
 #[cfg(target_os = "none")]
 pub mod dma;
-pub mod fault_attr;
+pub mod failslab;
 pub mod free_link;
 pub mod gfp;
 #[cfg(target_os = "none")]

@@ -15,6 +15,7 @@ use super::gfp::GfpFlags;
 use crate::arch;
 use crate::cpu;
 use crate::sync::SpinLock;
+use crate::upcalls;
 use arrayvec::ArrayVec;
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
@@ -95,7 +96,8 @@ impl Shrinker {
         SHRINKERS.lock().retain(|other| !core::ptr::eq(*other, self));
         // Acquire: pairs with the release in `run`.
         while self.nr_running.load(Ordering::Acquire) != 0 {
-            arch::relax();
+            // Who runs it may be a thread of this core.
+            upcalls::wait_a_tick();
         }
     }
 
@@ -142,23 +144,33 @@ pub fn for_each(each: impl FnMut(&'static Shrinker)) {
 /// The threads that reclaim now, by the address of their task block; 0: free.
 static RECLAIMERS: [AtomicUsize; MAX_RECLAIMERS] = [const { AtomicUsize::new(0) }; MAX_RECLAIMERS];
 
+/// What came of a wish to reclaim.
+pub(super) enum Entry {
+    /// This thread reclaims.
+    Entered(Reclaiming),
+    /// It does already: this is a shrinker's own request.
+    Nested,
+    /// Enough others do.
+    Crowded,
+}
+
 /// While it lives, this thread reclaims.
 pub(super) struct Reclaiming {
     slot: &'static AtomicUsize,
 }
 
 impl Reclaiming {
-    /// Marks this thread, or gives `None` if it reclaims already or too many do.
-    pub(super) fn enter() -> Option<Self> {
+    /// Marks this thread, unless it reclaims already or too many do.
+    pub(super) fn enter() -> Entry {
         let me = arch::current();
         // A thread without a task block is boot's, and alone.
         let me = if me == 0 { cpu::id() + 1 } else { me };
         if RECLAIMERS.iter().any(|slot| slot.load(Ordering::Relaxed) == me) {
-            return None;
+            return Entry::Nested;
         }
         // Relaxed: only this thread ever looks for its own mark.
         let take = |slot: &AtomicUsize| slot.compare_exchange(0, me, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        RECLAIMERS.iter().find(|slot| take(slot)).map(|slot| Self { slot })
+        RECLAIMERS.iter().find(|slot| take(slot)).map_or(Entry::Crowded, |slot| Entry::Entered(Self { slot }))
     }
 }
 
@@ -200,8 +212,13 @@ mod tests {
         assert_eq!(shrink(GfpFlags::KERNEL, 5), 0);
 
         let outer = Reclaiming::enter();
-        assert!(outer.is_some() && Reclaiming::enter().is_none(), "a thread reclaims once at a time");
+        assert!(matches!(outer, Entry::Entered(_)));
+        assert!(matches!(Reclaiming::enter(), Entry::Nested), "a thread reclaims once at a time");
         drop(outer);
-        assert!(Reclaiming::enter().is_some());
+        let others = [1, 2, 3, 4, 5, 6, 7, 8].map(|other| other * 1000 + 1);
+        RECLAIMERS.iter().zip(others).for_each(|(slot, other)| slot.store(other, Ordering::Relaxed));
+        assert!(matches!(Reclaiming::enter(), Entry::Crowded));
+        RECLAIMERS.iter().for_each(|slot| slot.store(0, Ordering::Relaxed));
+        assert!(matches!(Reclaiming::enter(), Entry::Entered(_)));
     }
 }

@@ -3,6 +3,8 @@
 //! 96 and 192 are what Linux found to pay for themselves: much of what kernels allocate is a little over 64 and over 128. Classes that are powers of
 //! two are aligned to their size, the other two to 32 and 64. Finer steps waste less in a class and more in half-empty slabs.
 
+use super::addr::PAGE_SIZE;
+
 /// Classes.
 pub const NR_CLASSES: usize = 13;
 /// The largest class; what is larger comes from the page allocator.
@@ -59,7 +61,11 @@ pub const fn size_for_align(size: usize, align: usize) -> usize {
     if align <= 8 {
         return size;
     }
-    let larger = if size > align { size } else { align };
+    let mut larger = if size > align { size } else { align };
+    if align > PAGE_SIZE && larger <= MAX_CLASS_SIZE {
+        // Slabs promise a page at most (`slub_debug` puts red zones between); blocks of pages are aligned to their size.
+        larger = MAX_CLASS_SIZE + 1;
+    }
     match larger.checked_next_power_of_two() {
         Some(size) => size,
         None => usize::MAX,
@@ -84,6 +90,14 @@ mod tests {
     fn powers_of_two_are_aligned_to_their_size() {
         assert!(SIZES.iter().filter(|size| size.is_power_of_two()).all(|size| align_of_class(*size) == *size));
         assert_eq!((align_of_class(96), align_of_class(192)), (32, 64));
+    }
+
+    #[test]
+    fn more_than_a_page_of_alignment_comes_from_pages() {
+        for (size, align) in [(1, 8192), (8192, 8192), (5000, 8192), (100, 16384)] {
+            let asked = size_for_align(size, align);
+            assert!(class_of(asked).is_none() && asked.next_power_of_two() >= align.max(size), "{size} bytes at {align}");
+        }
     }
 
     #[test]

@@ -13,12 +13,13 @@
 
 use super::AllocError;
 use super::addr::{Order, PAGE_SHIFT, PAGE_SIZE, Pfn, PhysAddr, VirtAddr};
+use super::free_link::OFFSET_BITS;
 use super::gfp::GfpFlags;
 use super::kernel_map;
 use super::page::{self, NIL, PageDesc, PageKind};
 use super::page_alloc;
 use super::vm_area::{self, Area, AreaKind, Areas};
-use crate::arch::layout::{VMALLOC_BASE, VMALLOC_SIZE};
+use crate::arch::layout::{LINEAR_BASE, LOAD_ADDRESS, VMALLOC_BASE, VMALLOC_SIZE};
 use crate::arch::mmu::{self, Attributes, MapError};
 use crate::debug::backtrace;
 use crate::debug::fault_attr::FaultAttr;
@@ -42,9 +43,9 @@ static NR_UNITS: AtomicUsize = AtomicUsize::new(0);
 pub enum IoremapError {
     /// No addresses or no tables are left.
     NoMemory,
-    /// The range holds RAM that the kernel uses as such: it would be mapped with two memory types.
+    /// The range holds RAM, of the kernel's image or of the linear map: it would be mapped with two memory types.
     IsRam,
-    /// The range is empty or wraps.
+    /// The range is empty, wraps, or ends beyond the physical addresses there are.
     InvalidRange,
 }
 
@@ -120,7 +121,8 @@ pub fn is_vmalloc_addr<T: ?Sized>(pointer: *const T) -> bool {
 #[cfg_attr(feature = "debug", track_caller)]
 pub fn vmalloc(size: usize, gfp: GfpFlags) -> Result<*mut u8, AllocError> {
     let nr_pages = size.checked_add(PAGE_SIZE - 1).ok_or(AllocError)? >> PAGE_SHIFT;
-    let is_injected = FAIL_VMALLOC.is_armed()
+    let is_injected = !gfp.contains(GfpFlags::NOFAIL)
+        && FAIL_VMALLOC.is_armed()
         && FAIL_VMALLOC.should_fail(nr_pages as u64, || backtrace::Frames::from(backtrace::here()).map(|frame| frame.address));
     if is_injected || nr_pages > page::all().len() {
         return Err(AllocError);
@@ -174,13 +176,29 @@ pub unsafe fn vfree(pointer: *mut u8) {
 /// Context: thread.
 ///
 /// # Errors
-/// `AllocError` for no pages at all, if tables or addresses are exhausted, and for `Text`: the linear map shows the pages writable, so they must not
-/// be executable here.
+/// `AllocError` for no pages at all, if tables or addresses are exhausted, for a page that is not allocated RAM, and for all attributes but `Data` and
+/// `ReadOnly`: the linear map shows the pages cached and writable, so they must not be executable or of another memory type here. Devices'
+/// registers have `ioremap`, buffers that devices share `dma`.
 pub fn vmap(pages: &[Pfn], attributes: Attributes) -> Result<*mut u8, AllocError> {
-    if attributes == Attributes::Text {
+    let is_fit = matches!(attributes, Attributes::Data | Attributes::ReadOnly);
+    if !is_fit || !pages.iter().copied().all(is_allocated) {
         return Err(AllocError);
     }
-    map_each(pages.len(), AreaKind::Vmap, attributes, pages.iter().map(|pfn| (pfn.phys().value(), PAGE_SIZE)))
+    // SAFETY: allocated RAM, cached here as in the linear map.
+    unsafe { map_each(pages.len(), AreaKind::Vmap, attributes, pages.iter().map(|pfn| (pfn.phys().value(), PAGE_SIZE))) }
+}
+
+/// Whether somebody holds a page as ordinary memory: as the head of a block, or in one.
+fn is_allocated(pfn: Pfn) -> bool {
+    for order in 0..=Order::MAX.value() {
+        let head = Pfn::new(pfn.value() >> order << order);
+        let Some(state) = page::desc(head).map(PageDesc::state) else { return false };
+        if state.kind() != PageKind::Tail {
+            let is_memory = matches!(state.kind(), PageKind::Allocated | PageKind::LargeKmalloc | PageKind::Vmalloc | PageKind::Slab);
+            return is_memory && state.order() >= order;
+        }
+    }
+    false
 }
 
 /// Undoes [`vmap`]. Context: thread.
@@ -201,16 +219,33 @@ pub unsafe fn vunmap(pointer: *mut u8) {
 pub fn ioremap(phys: PhysAddr, len: usize) -> Result<*mut u8, IoremapError> {
     let start = phys.align_down(PAGE_SIZE as u64);
     let end = phys.checked_add(len as u64).and_then(|end| end.align_up(PAGE_SIZE as u64)).ok_or(IoremapError::InvalidRange)?;
-    if len == 0 || end.value() > 1 << 40 {
+    if len == 0 || end.value() > 1 << mmu::PHYS_BITS {
         return Err(IoremapError::InvalidRange);
     }
     let is_ram = |pfn: usize| page::desc(Pfn::new(pfn)).is_some_and(|page| page.kind() != PageKind::Reserved);
-    if (start.pfn().value()..end.pfn().value()).any(is_ram) {
+    if is_mapped_as_ram(start.value(), end.value()) || (start.pfn().value()..end.pfn().value()).any(is_ram) {
         return Err(IoremapError::IsRam);
     }
     let bytes = (end - start) as usize;
-    let base = map_each(bytes >> PAGE_SHIFT, AreaKind::Ioremap, Attributes::Device, core::iter::once((start.value(), bytes)));
+    // SAFETY: no mapping shows the range as memory, so that of devices is the only type.
+    let base = unsafe { map_each(bytes >> PAGE_SHIFT, AreaKind::Ioremap, Attributes::Device, core::iter::once((start.value(), bytes))) };
     base.map(|base| base.wrapping_byte_add(phys.page_offset())).map_err(|_| IoremapError::NoMemory)
+}
+
+/// Whether the image or the linear map shows any of the range, which is of whole pages: reserved RAM too.
+fn is_mapped_as_ram(start: u64, end: u64) -> bool {
+    if start < mmu::kernel_end() && end > LOAD_ADDRESS as u64 {
+        return true;
+    }
+    let (mut at, end) = (start as usize, (end as usize).min(1 << OFFSET_BITS));
+    while at < end {
+        let (size, attributes) = mmu::look_up(LINEAR_BASE + at);
+        if attributes.is_some() {
+            return true;
+        }
+        at = (at & !(size - 1)) + size;
+    }
+    false
 }
 
 /// Undoes [`ioremap`]. Context: thread.
@@ -224,9 +259,13 @@ pub unsafe fn iounmap(pointer: *mut u8) {
 }
 
 /// Maps pages for a device. For `dma`.
-pub(super) fn map_for_dma(pfn: Pfn, nr_pages: usize) -> Result<*mut u8, AllocError> {
+///
+/// # Safety
+/// The caller holds the pages, uses them through this mapping alone, and no cache has lines of them.
+pub(super) unsafe fn map_for_dma(pfn: Pfn, nr_pages: usize) -> Result<*mut u8, AllocError> {
     let pieces = core::iter::once((pfn.phys().value(), nr_pages << PAGE_SHIFT));
-    map_each(nr_pages, AreaKind::Dma, Attributes::NonCacheable, pieces)
+    // SAFETY: by the contract of this function.
+    unsafe { map_each(nr_pages, AreaKind::Dma, Attributes::NonCacheable, pieces) }
 }
 
 /// Undoes `map_for_dma`.
@@ -319,14 +358,19 @@ fn map_blocks(area: &Area) -> Result<(), MapError> {
     let mut virt = VMALLOC_BASE + area.offset;
     for (pfn, head) in blocks(area.first) {
         let len = PAGE_SIZE << head.state().order();
-        kernel_map::with_mapper(|mapper| mapper.map_pages(virt, pfn.phys().value(), len, Attributes::Data))?;
+        let phys = pfn.phys().value();
+        // SAFETY: the area's addresses and its block, cached as in the linear map.
+        kernel_map::with_mapper(|mapper| unsafe { mapper.map_pages(virt, phys, len, Attributes::Data) })?;
         virt += len;
     }
     Ok(())
 }
 
 /// Reserves an area and maps the pieces, physical address and bytes, side by side.
-fn map_each(
+///
+/// # Safety
+/// The pieces may be reached with these attributes: nobody else has a mapping of another memory type in use, or writes what others hold to be constant.
+unsafe fn map_each(
     nr_pages: usize,
     kind: AreaKind,
     attributes: Attributes,
@@ -335,8 +379,13 @@ fn map_each(
     let area = reserve(nr_pages, kind).ok_or(AllocError)?;
     let mut virt = VMALLOC_BASE + area.offset;
     for (phys, len) in pieces {
-        if kernel_map::with_mapper(|mapper| mapper.map_pages(virt, phys, len, attributes)).is_err() {
+        // SAFETY: the area's addresses; the pieces by the contract of this function.
+        if kernel_map::with_mapper(|mapper| unsafe { mapper.map_pages(virt, phys, len, attributes) }).is_err() {
             clear(&area);
+            if attributes != Attributes::Data {
+                // Two cores must not see one address with two memory types, not even by speculation.
+                mmu::flush_all();
+            }
             retire(&area);
             return Err(AllocError);
         }
@@ -346,7 +395,9 @@ fn map_each(
 }
 
 fn clear(area: &Area) {
-    kernel_map::with_mapper(|mapper| mapper.clear_pages(VMALLOC_BASE + area.offset, area.nr_pages << PAGE_SHIFT));
+    let (start, len) = (VMALLOC_BASE + area.offset, area.nr_pages << PAGE_SHIFT);
+    // SAFETY: the area is given up by its holder, or was never given out.
+    kernel_map::with_mapper(|mapper| unsafe { mapper.clear_pages(start, len) });
 }
 
 /// Ends a vmalloc area: entries, pages, addresses.

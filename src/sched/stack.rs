@@ -57,7 +57,8 @@ pub(super) fn prepare(id: ThreadId) -> Result<(), NoStack> {
     let is_mapped = &IS_MAPPED[usize::from(id)];
     if !is_mapped.load(Ordering::Relaxed) {
         let phys = page_of(id).ok_or(NoStack)?;
-        kernel_map::with_mapper(|mapper| mapper.map(bottom(id), phys, STACK_SIZE, Attributes::Data)).map_err(|_| NoStack)?;
+        // SAFETY: the block's addresses and its part of the pool, both of which its owner alone uses.
+        kernel_map::with_mapper(|mapper| unsafe { mapper.map(bottom(id), phys, STACK_SIZE, Attributes::Data) }).map_err(|_| NoStack)?;
         is_mapped.store(true, Ordering::Relaxed);
     }
     if cfg!(feature = "debug") {

@@ -127,14 +127,17 @@ pub fn pen_word(cpu: usize) -> &'static core::sync::atomic::AtomicU64 {
 /// Runs `next` on this core's idle stack, from its top: what is on it now is given up.
 ///
 /// Context: boot, on the idle stack, holding nothing.
-pub fn restart_on_idle_stack(next: fn() -> !) -> ! {
+///
+/// # Safety
+/// Nobody else, on whatever core, uses what lies on this stack.
+pub unsafe fn restart_on_idle_stack(next: fn() -> !) -> ! {
     extern "C" fn run(next: usize) -> ! {
         // SAFETY: the only caller passes a `fn() -> !`.
         let next: fn() -> ! = unsafe { core::mem::transmute(next) };
         next()
     }
     let top = super::core_area() + layout::IDLE_STACK_TOP;
-    // SAFETY: the frames on the stack are given up: nothing returns to them, and values that should have dropped are leaked, which is safe.
+    // SAFETY: the frames on the stack are given up: nothing returns to them, and by the contract nobody refers into them.
     unsafe { call_on_fresh_stack(top, run, next as usize) }
 }
 

@@ -23,8 +23,7 @@ macro_rules! by_range {
             let line = line_size();
             let mut at = addr & !(line - 1);
             while at < addr + len {
-                // SAFETY: maintenance by address changes no memory content that is visible to coherent observers; discarding lines is the
-                // documented purpose of the invalidating form, whose callers own the buffer.
+                // SAFETY: writing lines back changes no memory content that is visible to coherent observers.
                 unsafe { asm!(concat!("dc ", $op, ", {}"), in(reg) at, options(nostack, preserves_flags)) };
                 at += line;
             }
@@ -45,7 +44,10 @@ by_range!(
 /// Partial lines at the ends are cleaned first, since a neighbour's data may share them.
 ///
 /// Context: any. `addr` and `len` in bytes, virtual. An unmapped address faults.
-pub fn invalidate_to_poc(addr: usize, len: usize) {
+///
+/// # Safety
+/// The buffer is the caller's, and what the cores wrote to it and no cache has written back may be lost.
+pub unsafe fn invalidate_to_poc(addr: usize, len: usize) {
     let line = line_size();
     let end = addr + len;
     if addr & (line - 1) != 0 {

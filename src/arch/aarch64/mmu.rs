@@ -23,6 +23,8 @@ const ACCESSED: u64 = 1 << 10;
 const PXN: u64 = 1 << 53;
 const UXN: u64 = 1 << 54;
 const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
+/// AttrIndx: which memory type of MAIR_EL1.
+const TYPE_INDEX: u64 = 7 << 2;
 
 /// What a mapping permits. Nothing is ever writable and executable; device memory is never executable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +76,10 @@ pub enum MapError {
     Occupied(usize),
     /// Nothing is mapped there by a page of its own.
     NotAPage(usize),
+    /// The page there has another memory type, which must not change in place.
+    OtherType(usize),
+    /// The range wraps, or ends beyond the physical addresses that TCR_EL1.IPS permits.
+    OutOfRange,
 }
 
 /// A table: entries that the walker reads while we write them, so each is written whole.
@@ -112,10 +118,12 @@ impl<'a> Mapper<'a> {
     ///
     /// # Errors
     /// `MapError`; what was mapped before the error stays mapped.
-    pub fn map(&mut self, virt: usize, phys: u64, len: usize, attributes: Attributes) -> Result<(), MapError> {
-        if (virt | phys as usize | len) & (PAGE_SIZE - 1) != 0 {
-            return Err(MapError::Unaligned);
-        }
+    ///
+    /// # Safety
+    /// The addresses are the caller's, and what lies at `phys` may be reached there: no second memory type, no writable view of what others hold
+    /// to be constant.
+    pub unsafe fn map(&mut self, virt: usize, phys: u64, len: usize, attributes: Attributes) -> Result<(), MapError> {
+        check_range(virt, phys, len)?;
 
         let mut done = 0;
         while done < len {
@@ -142,10 +150,11 @@ impl<'a> Mapper<'a> {
     ///
     /// # Errors
     /// `MapError`; what was mapped before the error stays mapped.
-    pub fn map_pages(&mut self, virt: usize, phys: u64, len: usize, attributes: Attributes) -> Result<(), MapError> {
-        if (virt | phys as usize | len) & (PAGE_SIZE - 1) != 0 {
-            return Err(MapError::Unaligned);
-        }
+    ///
+    /// # Safety
+    /// As [`Mapper::map`].
+    pub unsafe fn map_pages(&mut self, virt: usize, phys: u64, len: usize, attributes: Attributes) -> Result<(), MapError> {
+        check_range(virt, phys, len)?;
         let bits = attributes.bits() | TABLE_OR_PAGE;
         let mut done = 0;
         while done < len {
@@ -169,7 +178,10 @@ impl<'a> Mapper<'a> {
 
     /// Takes the pages of a range away where there are any, and leaves the TLBs alone: an old translation may be used until [`flush_all`], so the
     /// addresses must not be mapped again before.
-    pub fn clear_pages(&mut self, virt: usize, len: usize) {
+    ///
+    /// # Safety
+    /// Nobody uses the addresses any more.
+    pub unsafe fn clear_pages(&mut self, virt: usize, len: usize) {
         let mut done = 0;
         while done < len {
             let at = virt + done;
@@ -189,29 +201,48 @@ impl<'a> Mapper<'a> {
     /// Changes what the pages of a range permit. Only permissions may differ, not the memory type.
     ///
     /// # Errors
-    /// `NotAPage` where no page of its own is mapped.
-    pub fn protect(&mut self, virt: usize, len: usize, attributes: Attributes) -> Result<(), MapError> {
+    /// `NotAPage` where no page of its own is mapped, `OtherType`, `OutOfRange`; nothing has changed.
+    ///
+    /// # Safety
+    /// Nobody relies on what the pages no longer permit, and what they now permit breaks nobody's promise.
+    pub unsafe fn protect(&mut self, virt: usize, len: usize, attributes: Attributes) -> Result<(), MapError> {
+        for at in pages_of(virt, len)? {
+            // A change of the memory type would need break-before-make (Arm ARM D8.16.1).
+            if (self.page_entry(at)?.load(Ordering::Relaxed) ^ attributes.bits()) & TYPE_INDEX != 0 {
+                return Err(MapError::OtherType(at));
+            }
+        }
         self.each_page(virt, len, |entry| (entry & ADDRESS) | attributes.bits() | TABLE_OR_PAGE)
     }
 
     /// Takes pages away; the next access faults, on every core.
     ///
     /// # Errors
-    /// `NotAPage` where no page of its own is mapped.
-    pub fn unmap(&mut self, virt: usize, len: usize) -> Result<(), MapError> {
+    /// `NotAPage` where no page of its own is mapped, `OutOfRange`; nothing has changed.
+    ///
+    /// # Safety
+    /// Nobody uses the addresses any more.
+    pub unsafe fn unmap(&mut self, virt: usize, len: usize) -> Result<(), MapError> {
         self.each_page(virt, len, |_| 0)
     }
 
+    /// The entry of the page at `virt`.
+    fn page_entry(&self, virt: usize) -> Result<&'static AtomicU64, MapError> {
+        walk(self.root, virt, self.to_virtual).filter(|leaf| leaf.level == 3).map(|leaf| leaf.entry).ok_or(MapError::NotAPage(virt))
+    }
+
+    /// Changes the entry of each page, or none: a return between the first change and the flush would leave stale translations.
     fn each_page(&mut self, virt: usize, len: usize, change: impl Fn(u64) -> u64) -> Result<(), MapError> {
-        for at in (virt..virt + len).step_by(PAGE_SIZE) {
-            let entry = walk(self.root, at, self.to_virtual).filter(|leaf| leaf.level == 3).ok_or(MapError::NotAPage(at))?.entry;
+        for at in pages_of(virt, len)? {
+            self.page_entry(at)?;
+        }
+        for at in pages_of(virt, len)? {
+            let entry = self.page_entry(at)?;
             entry.store(change(entry.load(Ordering::Relaxed)), Ordering::Relaxed);
         }
 
         barrier::dsb_ishst();
-        for at in (virt..virt + len).step_by(PAGE_SIZE) {
-            flush_page(at);
-        }
+        pages_of(virt, len)?.for_each(flush_page);
         barrier::dsb_ish();
         barrier::isb();
         Ok(())
@@ -241,6 +272,22 @@ impl<'a> Mapper<'a> {
         }
         Ok(table)
     }
+}
+
+/// Physical addresses have this many bits: what TCR_EL1.IPS says (start.S).
+pub const PHYS_BITS: u32 = 36;
+
+const fn check_range(virt: usize, phys: u64, len: usize) -> Result<(), MapError> {
+    if (virt | phys as usize | len) & (PAGE_SIZE - 1) != 0 {
+        return Err(MapError::Unaligned);
+    }
+    let Some(end) = phys.checked_add(len as u64) else { return Err(MapError::OutOfRange) };
+    if end > 1 << PHYS_BITS || virt.checked_add(len).is_none() { Err(MapError::OutOfRange) } else { Ok(()) }
+}
+
+fn pages_of(virt: usize, len: usize) -> Result<impl Iterator<Item = usize>, MapError> {
+    let end = virt.checked_add(len).ok_or(MapError::OutOfRange)?;
+    Ok((virt..end).step_by(PAGE_SIZE))
 }
 
 struct Leaf {
@@ -273,21 +320,41 @@ fn index(virt: usize, level: usize) -> usize {
 
 /// Where a table with this physical address can be read and written.
 fn table_address(phys: u64) -> usize {
-    let in_image = (phys as usize) + layout::IMAGE_OFFSET;
-    if in_image < KERNEL_END.load(Ordering::Relaxed) as usize { in_image } else { phys as usize + layout::LINEAR_BASE }
+    reached_at(phys, kernel_end())
 }
+
+/// Through which mapping a physical page is reached. Compared as physical addresses: the image's offset added to an address from 2 GiB on wraps.
+const fn reached_at(phys: u64, kernel_end: u64) -> usize {
+    let is_in_image = phys >= layout::LOAD_ADDRESS as u64 && phys < kernel_end;
+    phys as usize + if is_in_image { layout::IMAGE_OFFSET } else { layout::LINEAR_BASE }
+}
+
+// Below the image, in it, behind it, and where boards of 4 and 8 GiB have their memory.
+const _: () = {
+    const END: u64 = 0x30_0000;
+    assert!(reached_at(0x1000, END) == layout::LINEAR_BASE + 0x1000);
+    assert!(reached_at(END - 0x1000, END) == layout::IMAGE_OFFSET + END as usize - 0x1000);
+    assert!(reached_at(END, END) == layout::LINEAR_BASE + END as usize);
+    assert!(reached_at(0x8000_0000, END) == layout::LINEAR_BASE + 0x8000_0000);
+    assert!(reached_at(0x1_ffff_f000, END) == layout::LINEAR_BASE + 0x1_ffff_f000);
+};
 
 fn physical_of(table: &'static Table) -> u64 {
     let virt = &raw const *table as usize;
     (if virt >= layout::LINK_BASE { virt - layout::IMAGE_OFFSET } else { virt - layout::LINEAR_BASE }) as u64
 }
 
-/// Virtual end of what start.S mapped: image, symbol table, first tables.
+/// Physical end of what start.S mapped: image, symbol table, first tables. 0: not told yet.
 static KERNEL_END: AtomicU64 = AtomicU64::new(0);
 
-/// Tells where the memory of image, symbol table and first tables ends. Once, before the first use of this module.
-pub fn set_kernel_end(phys: u64) {
-    KERNEL_END.store(phys + layout::IMAGE_OFFSET as u64, Ordering::Relaxed);
+/// Tells where the memory of image, symbol table and first tables ends, physically. Once, before the first use of this module.
+pub(crate) fn set_kernel_end(phys: u64) {
+    KERNEL_END.store(phys, Ordering::Relaxed);
+}
+
+/// Where the memory of image, symbol table and first tables ends, physically. Context: any.
+pub fn kernel_end() -> u64 {
+    KERNEL_END.load(Ordering::Relaxed)
 }
 
 fn ttbr1() -> u64 {

@@ -125,7 +125,10 @@ pub mod cache {
     pub fn clean_invalidate_to_poc(_addr: usize, _len: usize) {}
 
     /// Drops lines.
-    pub fn invalidate_to_poc(_addr: usize, _len: usize) {}
+    ///
+    /// # Safety
+    /// As on the target.
+    pub unsafe fn invalidate_to_poc(_addr: usize, _len: usize) {}
 }
 
 /// Whole pages.

@@ -168,6 +168,7 @@ fn vmmap(out: &mut dyn Write) -> Result<(), ViewError> {
     let regions = [
         ("linear map", layout::LINEAR_BASE, 8 << 30),
         ("vmalloc", layout::VMALLOC_BASE, layout::VMALLOC_SIZE),
+        ("stacks", layout::STACKS_BASE, 32 << 20),
         ("devices", layout::DEVICE_BASE, layout::DEVICE_SIZE),
         ("kernel image", layout::LINK_BASE, 16 << 20),
     ];

@@ -1,6 +1,6 @@
 //! `slabinfo`, `failslab`, and `alloc` and `free` to play with.
 
-use crate::mm::fault_attr::{FAILSLAB, FaultRule};
+use crate::mm::failslab::FAILSLAB;
 use crate::mm::kmem_cache::{self, Usage};
 use crate::mm::{GfpFlags, KVec, kmalloc};
 use crate::proc::{self, ViewError};
@@ -20,9 +20,9 @@ proc::view! {
 proc::view! {
     name: "failslab",
     path: "/sys/kernel/debug/failslab",
-    help: "which slab allocations are made to fail; write INTERVAL,PERCENT,0,TIMES, or nth N, or off",
+    help: "which slab allocations fail: write as for fail_page_alloc",
     show: show_failslab,
-    write: set_failslab,
+    write: kmalloc::set_failslab,
 }
 
 shell::command! {
@@ -63,21 +63,7 @@ fn slabinfo(out: &mut dyn Write) -> Result<(), ViewError> {
 }
 
 fn show_failslab(out: &mut dyn Write) -> Result<(), ViewError> {
-    let state = if FAILSLAB.is_armed() { "on" } else { "off" };
-    writeln!(out, "{state}, {} failures", FAILSLAB.nr_failures())?;
-    Ok(())
-}
-
-fn set_failslab(text: &str) -> Result<(), Errno> {
-    let rule = match text.trim() {
-        "off" => None,
-        text => match text.strip_prefix("nth ") {
-            Some(nth) => Some(FaultRule::nth(nth.trim().parse().map_err(|_| Errno::EINVAL)?)),
-            None => Some(FaultRule::parse(text).ok_or(Errno::EINVAL)?),
-        },
-    };
-    kmalloc::set_failslab(rule);
-    Ok(())
+    Ok(writeln!(out, "{FAILSLAB}")?)
 }
 
 fn alloc(ctx: &mut Context<'_>, args: &[&str]) -> Result<(), CommandError> {

@@ -1,15 +1,15 @@
 //! Each core's lists of free objects: the fast path of every allocation.
 //!
-//! One list a cache, at a constant offset from TPIDR_EL1: the address of the first object, and how many more it may take. Objects are linked through
+//! One list a cache, at a constant offset from TPIDR_EL1: the offset of the first object in the linear map, and how many more it may take. Objects are linked through
 //! their first words (`free_link`). A list is touched by its own core with irqs masked, and by nobody else; so plain loads and stores do, and
 //! pairs of words are one LDP or STP. Rejected: LDXR and STXR with irqs on (two instructions fewer, but a thread that migrates between reading
 //! TPIDR_EL1 and LDXR meets the ABA problem on another core's list) and arrays of pointers (a second cache line a free).
 //!
 //! # Invariants
 //! 1. `head` is the linear-map offset of a free object, whose first word is a link, and so on to 0; or a user has written after free.
-//! 2. `room` plus the length of the list is the cache's capacity; 0 and an empty list for a cache that is slow.
+//! 2. `room` plus the length of the list is the cache's capacity; 0 and an empty list for a cache that is slow, and for a list that is closed.
 
-use super::{CACHES, Cache, slabs};
+use super::{CACHES, Cache, LIVE, slabs};
 use crate::arch::irq;
 use crate::cpu::IrqGuard;
 use crate::cpu::local::{NR_SLAB_CACHES, OwnWords, SLAB_WORDS, local, local_of};
@@ -18,6 +18,7 @@ use crate::mm::free_link::{LinkKey, decode, encode};
 use crate::mm::page::PageDesc;
 use core::hint::cold_path;
 use core::ptr::NonNull;
+use core::sync::atomic::Ordering::Acquire;
 
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -134,7 +135,8 @@ pub(in crate::mm) unsafe fn free_any(object: *mut u8) -> bool {
     let mask = irq::save();
     // SAFETY: irqs are masked until `restore`.
     let slabs = unsafe { own() };
-    let page = (offset >> PAGE_SHIFT) as usize;
+    // Rotated by the three low bits: an address that is no multiple of 8 is beyond every page, without a comparison of its own.
+    let page = (offset.rotate_right(3) >> (PAGE_SHIFT - 3)) as usize;
     if page < slabs.nr_pages {
         // SAFETY: `descs` has `nr_pages` descriptors.
         let desc = unsafe { &*slabs.descs.add(page) };
@@ -179,7 +181,7 @@ impl OwnList {
 
     /// Takes an object; a broken list is cut off and named.
     pub fn pop(&mut self) -> Result<Option<NonNull<u8>>, BrokenList> {
-        let capacity = CACHES[self.slot].params().capacity as u64;
+        let (capacity, full_room) = (CACHES[self.slot].params().capacity as u64, full_room(self.slot));
         self.with(|list, key| {
             if list.head == 0 {
                 return Ok(None);
@@ -194,7 +196,7 @@ impl OwnList {
                 }
                 None => {
                     let nr_lost = capacity.saturating_sub(list.room) as usize;
-                    *list = FreeList { head: 0, room: capacity };
+                    *list = FreeList { head: 0, room: full_room };
                     Err(BrokenList { object, word, nr_lost })
                 }
             }
@@ -220,22 +222,58 @@ impl OwnList {
         self.with(|list, _| list.head == offset_of(object.as_ptr()))
     }
 
+    /// The object that is given out next.
+    pub fn head(&mut self) -> Option<NonNull<u8>> {
+        self.with(|list, _| (list.head != 0).then(|| object_at(list.head)))
+    }
+
+    /// Objects in it, if it is open and in order; never less than that.
+    pub fn len(&mut self) -> usize {
+        let capacity = CACHES[self.slot].params().capacity;
+        capacity.saturating_sub(self.room())
+    }
+
+    /// Gives all of it up: its objects are out of reach.
+    pub fn cut(&mut self) {
+        let room = full_room(self.slot);
+        self.with(|list, _| *list = FreeList { head: 0, room });
+    }
+
+    /// Opens a list that was closed for somebody who wanted to see every object and does not any more. Who closes lists says so first and
+    /// interrupts each core then, so this cannot undo it: irqs are off from the look to the store.
+    pub fn reopen(&mut self) {
+        let room = full_room(self.slot);
+        self.with(|list, _| {
+            if list.head == 0 && list.room == 0 {
+                list.room = room;
+            }
+        });
+    }
+
     /// Objects that it may still take.
     pub fn room(&mut self) -> usize {
         self.with(|list, _| list.room as usize)
     }
 }
 
-/// Gives this core's free objects of cache `slot` back to the slabs. Context: any.
+/// What an empty list of cache `slot` may take now.
+fn full_room(slot: usize) -> u64 {
+    let cache = &CACHES[slot];
+    let is_open = cache.state.load(Acquire) == LIVE && !super::is_forced_slow();
+    if is_open { cache.params().capacity as u64 } else { 0 }
+}
+
+/// Gives this core's free objects of cache `slot` back to the slabs. Context: any; the cache is held, or `CREATION` is.
 pub(super) fn drain(slot: usize) {
-    if CACHES[slot].state.load(core::sync::atomic::Ordering::Acquire) != super::FREE {
+    if CACHES[slot].state.load(Acquire) != super::FREE {
         slabs::put_back(&CACHES[slot], usize::MAX);
     }
 }
 
-/// Sets what this core's list of `slot`, which is empty, may take.
-pub(super) fn set_own_room(slot: usize, room: usize) {
-    OwnList::new(slot).with(|list, _| *list = FreeList { head: list.head, room: room as u64 });
+/// Empties this core's list of `slot`, and opens or closes it as its cache now is. Context: irqs masked.
+pub(super) fn reset_own(slot: usize) {
+    drain(slot);
+    OwnList::new(slot).cut();
 }
 
 /// Sets what every core's list of `slot` may take. No object of the cache exists: it is being made, or has just been emptied.

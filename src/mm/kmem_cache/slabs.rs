@@ -4,8 +4,8 @@
 //! two links a slab and lets `destroy` name every object that is left. A slab's head page holds the links, the cache's number (each page does)
 //! and the map, if that is one word.
 
-use super::{Cache, Params, Usage, check, cpu_list, report};
-use crate::mm::addr::{LINEAR_BASE, PAGE_SIZE, Pfn};
+use super::{Cache, Params, Usage, check, cpu_list, report, slow};
+use crate::mm::addr::{LINEAR_BASE, Order, PAGE_SIZE, Pfn};
 use crate::mm::gfp::GfpFlags;
 use crate::mm::page::{self, NIL, PageDesc, PageKind};
 use crate::mm::page_alloc;
@@ -182,6 +182,21 @@ impl Slabs {
         Ok(())
     }
 
+    /// Pages of free slabs.
+    pub fn nr_empty_pages(&self, params: &Params) -> usize {
+        self.empty.len * params.layout.order.nr_pages()
+    }
+
+    /// Takes all free slabs but `keep` away. They are decided about in the same section as the last put: behind it the cache may be gone, if
+    /// it was destroyed and this was its last object.
+    pub fn take_surplus(&mut self, params: &Params, keep: usize) -> Surplus {
+        let mut slabs = SlabList::new();
+        while let Some(head) = self.surplus(keep) {
+            slabs.push(head);
+        }
+        Surplus { slabs, order: params.layout.order }
+    }
+
     /// Takes a free slab away if there are more than `keep`.
     fn surplus(&mut self, keep: usize) -> Option<Pfn> {
         let head = self.empty.first().filter(|_| self.empty.len > keep)?;
@@ -222,9 +237,9 @@ impl Slabs {
 pub(super) fn new_slab(cache: &Cache, gfp: GfpFlags) -> Option<Pfn> {
     let params = cache.params();
     let zone = if params.flags.contains(SlabFlags::CACHE_DMA) { GfpFlags::DMA } else { GfpFlags::empty() };
-    // Who asked wrongly was told so (`check_context`); it is not told twice, and nothing sleeps.
-    let unfit = if crate::cpu::is_atomic() { GfpFlags::KERNEL } else { GfpFlags::empty() };
-    let head = page_alloc::alloc_pages((gfp & !GfpFlags::ZERO & !unfit) | zone, params.layout.order).ok()?;
+    // The slab serves others too, so the cache names the zone and not the request.
+    let unfit = GfpFlags::ZERO | GfpFlags::DMA | GfpFlags::DMA32;
+    let head = page_alloc::alloc_pages((slow::fit_for_here(gfp) - unfit) | zone, params.layout.order).ok()?;
     desc_of(head).set_kind(PageKind::Slab);
     for page in 0..params.layout.order.nr_pages() {
         desc_of(Pfn::new(head.value() + page)).set_slab(Some(cache.slot()));
@@ -255,59 +270,98 @@ pub(super) fn add(slabs: &mut Slabs, head: Pfn) {
     slabs.empty.push(head);
 }
 
+/// Slabs that are nobody's any more, on their way to the page allocator.
+#[must_use]
+pub(super) struct Surplus {
+    slabs: SlabList,
+    order: Order,
+}
+
+impl Surplus {
+    /// Gives the pages back; says how many. Context: the cache's lock is not held, and the cache need not exist any more.
+    pub fn release(mut self) -> usize {
+        let mut nr_pages = 0;
+        while let Some(head) = self.slabs.first() {
+            self.slabs.remove(head);
+            release(self.order, head);
+            nr_pages += self.order.nr_pages();
+        }
+        nr_pages
+    }
+}
+
 /// Gives a slab's pages back.
-fn release(params: &Params, head: Pfn) {
-    for page in 0..params.layout.order.nr_pages() {
+fn release(order: Order, head: Pfn) {
+    for page in 0..order.nr_pages() {
         desc_of(Pfn::new(head.value() + page)).set_slab(None);
     }
     desc_of(head).set_kind(PageKind::Allocated);
     // SAFETY: `new_slab` allocated them with this order; no object is out and no list has the slab.
-    unsafe { page_alloc::free_pages(head, params.layout.order) };
+    unsafe { page_alloc::free_pages(head, order) };
 }
 
-/// Gives all free slabs but `keep` back; says how many pages. Context: the cache's lock is not held.
+/// Gives all free slabs but `keep` back; says how many pages. Context: the cache's lock is not held, and the cache is held.
 pub(super) fn release_empty(cache: &Cache, keep: usize) -> usize {
-    let params = cache.params();
-    let mut nr_pages = 0;
-    loop {
-        // A statement of its own: the lock is not held while the pages go back.
-        let surplus = cache.slabs.lock().surplus(keep);
-        let Some(head) = surplus else { return nr_pages };
-        release(params, head);
-        nr_pages += params.layout.order.nr_pages();
-    }
+    // A statement of its own: the lock is not held while the pages go back.
+    let surplus = cache.slabs.lock().take_surplus(cache.params(), keep);
+    surplus.release()
+}
+
+/// What was wrong with a list that went back.
+enum Wrong {
+    Object(NonNull<u8>, PutError),
+    List(cpu_list::BrokenList),
 }
 
 /// Moves up to `max` objects of this core's list to the slabs, and surplus slabs to the page allocator.
 ///
+/// An object that was freed twice with another between makes the list a circle. So no more is taken than the list can hold, and at an object that
+/// is free already the list is cut: what is behind it cannot be told from what is in front.
+///
 /// Context: any; the cache's lock is not held.
 pub(super) fn put_back(cache: &Cache, max: usize) {
-    let params = cache.params();
-    let mut bad = None;
-    {
+    let (wrong, surplus) = {
+        let params = cache.params();
         let mut list = cpu_list::OwnList::new(cache.slot());
         let mut slabs = cache.slabs.lock();
-        for _ in 0..max {
-            match list.pop() {
-                Ok(None) => break,
-                Ok(Some(object)) => {
-                    let result = match Place::of(params, object) {
-                        Some(place) => slabs.put(params, place),
-                        None => Err(PutError::NotAnObject),
-                    };
-                    if let Err(error) = result {
-                        bad = bad.or(Some((object, error)));
-                    }
-                }
-                Err(broken) => {
-                    report::broken_list(cache, &broken);
-                    break;
+        let wrong = put_list(params, &mut list, &mut slabs, max);
+        (wrong, slabs.take_surplus(params, params.max_empty))
+    };
+    match wrong {
+        Some(Wrong::Object(object, error)) => report::bad_free(cache, object, error),
+        Some(Wrong::List(broken)) => report::broken_list(cache, &broken),
+        None => {}
+    }
+    surplus.release();
+}
+
+/// The part under the lock; the first thing that was wrong.
+fn put_list(params: &Params, list: &mut cpu_list::OwnList, slabs: &mut Slabs, max: usize) -> Option<Wrong> {
+    let mut wrong = None;
+    for _ in 0..max.min(list.len()) {
+        let object = match list.pop() {
+            Ok(None) => return wrong,
+            Ok(Some(object)) => object,
+            Err(broken) => return wrong.or(Some(Wrong::List(broken))),
+        };
+        let place = Place::of(params, object);
+        match place.map_or(Err(PutError::NotAnObject), |place| slabs.put(params, place)) {
+            Ok(()) => {}
+            Err(error) => {
+                wrong = wrong.or(Some(Wrong::Object(object, error)));
+                if error == PutError::AlreadyFree {
+                    list.cut();
+                    return wrong;
                 }
             }
         }
     }
-    if let Some((object, error)) = bad {
-        report::bad_free(cache, object, error);
+    // As many as it can hold were taken, and still there is one: a circle whose second round was given out meanwhile.
+    if list.len() == 0
+        && let Some(object) = list.head()
+    {
+        list.cut();
+        return wrong.or(Some(Wrong::Object(object, PutError::AlreadyFree)));
     }
-    release_empty(cache, params.max_empty);
+    wrong
 }

@@ -6,7 +6,7 @@ use super::{Cache, check, cpu_list, report};
 use crate::arch;
 use crate::cpu;
 use crate::mm::addr::{Pfn, VirtAddr};
-use crate::mm::fault_attr::FAILSLAB;
+use crate::mm::failslab;
 use crate::mm::gfp::GfpFlags;
 use crate::mm::page::{self, PageKind};
 use crate::mm::slab::PutError;
@@ -15,6 +15,7 @@ use crate::mm::slub_debug::{self, UnknownLetter};
 use crate::upcalls;
 use core::panic::Location;
 use core::ptr::NonNull;
+use core::sync::atomic::Ordering::Acquire;
 use spin::Once;
 
 /// `slub_debug=`, if it was given.
@@ -42,6 +43,11 @@ pub fn check_context(gfp: GfpFlags) {
     }
 }
 
+/// `gfp` without what this context does not permit. Who asked wrongly was told so by `check_context`; it is not told twice, and nothing sleeps.
+pub(in crate::mm) fn fit_for_here(gfp: GfpFlags) -> GfpFlags {
+    if cpu::is_atomic() { gfp - GfpFlags::KERNEL - GfpFlags::NOFAIL } else { gfp }
+}
+
 #[cold]
 #[inline(never)]
 fn may_not_sleep(place: &'static Location<'static>) {
@@ -62,7 +68,11 @@ fn may_not_sleep(place: &'static Location<'static>) {
 #[cold]
 #[inline(never)]
 pub(in crate::mm) fn alloc_slow(cache: &'static Cache, gfp: GfpFlags) -> Option<NonNull<u8>> {
-    if FAILSLAB.is_armed() && FAILSLAB.should_fail(cache.name()) {
+    // kmalloc's caches are called by their places, also before they are made.
+    if cache.state.load(Acquire) != super::LIVE {
+        return None;
+    }
+    if failslab::should_fail(cache.object_size(), gfp) {
         return None;
     }
     let object = if cache.is_slow() { take_checked(cache, gfp) } else { refill(cache, gfp) };
@@ -76,6 +86,7 @@ fn refill(cache: &'static Cache, gfp: GfpFlags) -> Option<NonNull<u8>> {
     loop {
         let (found, broken) = {
             let mut list = OwnList::new(cache.slot());
+            list.reopen();
             match list.pop() {
                 Ok(Some(object)) => (Some(object), None),
                 popped => {
@@ -161,23 +172,38 @@ pub(in crate::mm) fn free_slow(object: NonNull<u8>, expected: Option<&'static Ca
     if cache.is_slow() {
         return free_checked(cache, object);
     }
-    let is_double = {
-        let mut list = OwnList::new(cache.slot());
-        list.is_head(object)
-    };
-    if is_double {
-        report::bad_free(cache, object, PutError::AlreadyFree);
+    if Place::of(cache.params(), object).is_none() {
+        report::bad_free(cache, object, PutError::NotAnObject);
         return Err(InvalidFree);
     }
-    slabs::put_back(cache, cache.params().batch);
-    let mut list = OwnList::new(cache.slot());
-    if list.room() == 0 {
-        drop(list);
-        return free_checked(cache, object);
+    let pushed = push(cache, object).or_else(|| {
+        slabs::put_back(cache, cache.params().batch);
+        push(cache, object)
+    });
+    match pushed {
+        Some(Ok(())) => Ok(true),
+        Some(Err(error)) => {
+            report::bad_free(cache, object, error);
+            Err(InvalidFree)
+        }
+        None => free_checked(cache, object),
     }
-    // SAFETY: the caller of `kfree` gives it away; it is of this cache, and the list has room.
+}
+
+/// Gives an object to this core's list; `None`: there is no room. The look at the head and the push are one section: an interrupt between them could
+/// free the same object.
+fn push(cache: &'static Cache, object: NonNull<u8>) -> Option<Result<(), PutError>> {
+    let mut list = OwnList::new(cache.slot());
+    list.reopen();
+    if list.is_head(object) {
+        return Some(Err(PutError::AlreadyFree));
+    }
+    if list.room() == 0 {
+        return None;
+    }
+    // SAFETY: the caller of `kfree` gives it away; it begins an object of this cache, and the list has room.
     unsafe { list.push(object) };
-    Ok(true)
+    Some(Ok(()))
 }
 
 /// Puts one object back to its slab, with every check that the cache asks for.
@@ -192,16 +218,20 @@ fn free_checked(cache: &'static Cache, object: NonNull<u8>) -> Result<bool, Inva
             } else {
                 // The look and the fill are under the lock: two cores that free the same object must not both find it out.
                 check::on_free(cache, place);
-                slabs.put(params, place)
+                slabs.put(params, place).map(|()| slabs.take_surplus(params, params.max_empty))
             }
         }
     };
-    if let Err(error) = result {
-        report::bad_free(cache, object, error);
-        return Err(InvalidFree);
+    match result {
+        Ok(surplus) => {
+            surplus.release();
+            Ok(true)
+        }
+        Err(error) => {
+            report::bad_free(cache, object, error);
+            Err(InvalidFree)
+        }
     }
-    slabs::release_empty(cache, params.max_empty);
-    Ok(true)
 }
 
 /// Bytes of the object that begins at `object`, if it is one of a cache. Context: any; the caller holds the object.

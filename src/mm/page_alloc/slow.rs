@@ -19,7 +19,7 @@ use crate::mm::AllocError;
 use crate::mm::addr::{Order, Pfn};
 use crate::mm::gfp::GfpFlags;
 use crate::mm::page::{self, PageKind, PageState};
-use crate::mm::shrinker::{self, Reclaiming};
+use crate::mm::shrinker::{self, Entry, Reclaiming};
 use crate::mm::zone::{Mark, Zone, ZoneType};
 use crate::per_cpu;
 use crate::sync::CounterCell;
@@ -52,6 +52,9 @@ per_cpu! {
 #[cfg_attr(feature = "debug", track_caller)]
 pub(super) fn alloc(gfp: GfpFlags, order: Order) -> Result<Pfn, AllocError> {
     SLOW.inc();
+    // Who asked wrongly was told so by `check_context`. Nothing sleeps here, and so nothing waits until memory comes.
+    let gfp = if crate::cpu::is_atomic() { gfp - GfpFlags::KERNEL - GfpFlags::NOFAIL } else { gfp };
+    reopen_if_disarmed();
     let is_injected = FAIL_PAGE_ALLOC.is_armed() && is_injected(gfp, order);
     let found = if is_injected { None } else { from_zones(gfp, order.value(), Mark::Low).or_else(|| under_pressure(gfp, order)) };
     let Some(block) = found else {
@@ -83,14 +86,29 @@ fn under_pressure(gfp: GfpFlags, order: Order) -> Option<u32> {
         drain_local();
         return from_zones(gfp, order.value(), mark);
     }
-    let Some(_reclaiming) = Reclaiming::enter() else {
+    let _reclaiming = match Reclaiming::enter() {
+        Entry::Entered(reclaiming) => reclaiming,
         // A shrinker's own request: it may use the reserve, since it is about to give more back.
-        drain_local();
-        return from_zones(gfp, order.value(), Mark::Half);
+        Entry::Nested => return without_shrinkers(gfp, order, Mark::Half),
+        Entry::Crowded => return without_shrinkers(gfp, order, mark),
     };
     RECLAIMS.inc();
     shrinker::shrink(gfp, BATCH[0].max(order.nr_pages()));
     from_zones(gfp, order.value(), mark).or_else(|| reclaim_until(gfp, order, mark))
+}
+
+/// What there is without asking shrinkers. A request that must not fail waits for what others give back.
+fn without_shrinkers(gfp: GfpFlags, order: Order, mark: Mark) -> Option<u32> {
+    drain_local();
+    let mut found = from_zones(gfp, order.value(), mark);
+    while found.is_none() && gfp.contains(GfpFlags::NOFAIL) {
+        super::drain_all();
+        found = from_zones(gfp, order.value(), Mark::None);
+        if found.is_none() {
+            upcalls::wait_a_tick();
+        }
+    }
+    found
 }
 
 /// Reclaims round by round, until there is a block or no hope.
@@ -116,7 +134,12 @@ fn reclaim_until(gfp: GfpFlags, order: Order, mark: Mark) -> Option<u32> {
         if rounds == PATIENCE {
             report::failure(gfp, order, false);
         }
-        arch::relax();
+        if gfp.contains(GfpFlags::NOFAIL) && idle > 0 {
+            // Who is to free memory may want this core.
+            upcalls::wait_a_tick();
+        } else {
+            arch::relax();
+        }
     }
 }
 
@@ -202,6 +225,18 @@ pub fn set_failures(text: &str) -> Result<(), crate::util::errno::Errno> {
         open()
     }
     result
+}
+
+/// Lets requests be served from the lists again when the last failure is done. Context: any.
+fn reopen_if_disarmed() {
+    let is_closed = ENTRY[0].load(Relaxed) == CLOSED;
+    if is_closed && !FAIL_PAGE_ALLOC.is_armed() {
+        open();
+        // Somebody may have armed it again and closed between the look and the stores.
+        if FAIL_PAGE_ALLOC.is_armed() {
+            close();
+        }
+    }
 }
 
 /// Sends each request to the slow path.

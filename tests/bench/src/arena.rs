@@ -18,7 +18,8 @@ static NEXT: SpinLock<usize> = SpinLock::new(0);
 fn base() -> usize {
     let start = LINEAR_BASE + PHYS;
     MAPPED.call_once(|| {
-        kernel_map::with_mapper(|mapper| mapper.map(start, PHYS as u64, SIZE, Attributes::Data))
+        // SAFETY: addresses of the linear map for RAM that the kernel was told not to use.
+        kernel_map::with_mapper(|mapper| unsafe { mapper.map(start, PHYS as u64, SIZE, Attributes::Data) })
             .expect("this image needs the boot argument mem=512M: the memory above is for the heaps that it compares");
     });
     start

@@ -404,7 +404,14 @@ fn vmap_shows_the_pages_of_its_caller() {
             write(area.wrapping_byte_add(at * PAGE_SIZE), 0x100 + at as u64);
             check_eq!(read(page.as_ptr()), 0x100 + at as u64);
         }
-        check_eq!(vmalloc::vmap(&[pages[0].pfn()], Attributes::Text), Err(AllocError));
+        for unfit in [Attributes::Text, Attributes::Device, Attributes::NonCacheable] {
+            check_eq!(vmalloc::vmap(&[pages[0].pfn()], unfit), Err(AllocError));
+        }
+        // The kernel's first page, one of the peripherals', one that there is not, and a page that is free.
+        let free = page::all().iter().position(|page| page.kind() == PageKind::Free).expect("some memory is free");
+        for foreign in [0x80, 0xfe201, 1 << 30, free] {
+            check_eq!(vmalloc::vmap(&[Pfn::new(foreign)], Attributes::Data), Err(AllocError));
+        }
         // SAFETY: mapped above.
         unsafe { vmalloc::vunmap(area) };
         check_eq!(attributes(area), None);
@@ -424,6 +431,14 @@ fn ioremap_maps_devices_and_refuses_ram() {
         // SAFETY: mapped above.
         unsafe { vmalloc::iounmap(flags) };
         check_eq!(vmalloc::ioremap(PhysAddr::new(0x200_0000), 4096), Err(IoremapError::IsRam));
+        // The image, and what lies at the end of addresses.
+        check_eq!(vmalloc::ioremap(PhysAddr::new(0x8_0000), 4096), Err(IoremapError::IsRam));
+        let reserved = page::all().iter().enumerate().skip(0x1000);
+        let in_use = |number: usize| mmu::look_up(tetra::mm::addr::LINEAR_BASE + number * PAGE_SIZE).1.is_some();
+        let mut reserved = reserved.filter(|(number, page)| page.kind() == PageKind::Reserved && in_use(*number));
+        let (number, _) = reserved.next().expect("the array of descriptors is reserved and mapped");
+        check_eq!(vmalloc::ioremap(Pfn::new(number).phys(), 4096), Err(IoremapError::IsRam));
+        check_eq!(vmalloc::ioremap(PhysAddr::new((1 << 36) - 4096), 8192), Err(IoremapError::InvalidRange));
         check_eq!(vmalloc::ioremap(PhysAddr::new(0xfe20_1000), 0), Err(IoremapError::InvalidRange));
     });
 }

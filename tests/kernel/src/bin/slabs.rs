@@ -9,9 +9,11 @@ use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use tetra::arch;
 use tetra::irq::ipi;
-use tetra::mm::fault_attr::{FAILSLAB, FaultRule};
+use tetra::mm::addr::Order;
+use tetra::mm::failslab::FAILSLAB;
 use tetra::mm::kmalloc::{kcalloc, kfree, kmalloc, kmemdup, krealloc, ksize, kzalloc, set_failslab};
 use tetra::mm::kmem_cache::{self, CacheHandle, CacheOptions, nr_reports};
+use tetra::mm::page_alloc;
 use tetra::mm::slab_layout::{CreateError, SlabFlags};
 use tetra::mm::{AllocError, GfpFlags, KArc, KBox, KVec, KmemCache};
 use tetra_tests::{case, check, check_eq, suite};
@@ -138,6 +140,23 @@ fn a_write_after_free_breaks_the_link_in_every_build() {
     check!(cache.destroy().is_err());
 }
 
+case!(a_word_cleared_after_free_is_no_link);
+fn a_word_cleared_after_free_is_no_link() {
+    let cache = cache("TestSlub_zero", 64, SlabFlags::empty());
+    let irqs_off = tetra::cpu::IrqGuard::new();
+    let object = cache.alloc(GfpFlags::ATOMIC).unwrap();
+    free(object);
+    (0..8).for_each(|byte| write(object, byte, 0));
+    let reports = reports_of(|| {
+        let next = cache.alloc(GfpFlags::ATOMIC).unwrap();
+        check!(next != object);
+        free(next);
+    });
+    check_eq!(reports, 1);
+    drop(irqs_off);
+    check!(cache.destroy().is_err());
+}
+
 case!(poison_is_what_an_object_reads_as);
 fn poison_is_what_an_object_reads_as() {
     let cache = cache("TestSlub_read", 32, SlabFlags::POISON);
@@ -189,6 +208,101 @@ fn a_hidden_double_free_is_seen_when_the_list_goes_back() {
     check_eq!(reports, 1);
     free(objects[1]);
     free(objects[2]);
+    check!(cache.destroy().is_ok());
+}
+
+case!(a_circle_in_a_list_is_cut);
+fn a_circle_in_a_list_is_cut() {
+    let cache = cache("TestSlub_circle", 64, SlabFlags::empty());
+    let reports = reports_of(|| {
+        let irqs_off = tetra::cpu::IrqGuard::new();
+        let (first, second) = (cache.alloc(GfpFlags::ATOMIC).unwrap(), cache.alloc(GfpFlags::ATOMIC).unwrap());
+        free(first);
+        free(second);
+        free(first);
+        drop(irqs_off);
+        // Would not end, if the list were followed as long as it goes on.
+        kmem_cache::drain_all();
+    });
+    check_eq!(reports, 1);
+    let object = cache.alloc(GFP).unwrap();
+    free(object);
+    // What was behind the object in the list is lost.
+    check!(cache.destroy().is_err());
+}
+
+case!(an_address_between_words_is_refused_at_once);
+fn an_address_between_words_is_refused_at_once() {
+    let cache = cache("TestSlub_odd", 64, SlabFlags::empty());
+    let object = cache.alloc(GFP).unwrap();
+    // SAFETY: none: it is refused.
+    check_eq!(reports_of(|| unsafe { kfree(object.as_ptr().wrapping_add(4)) }), 1);
+    free(object);
+    check!(cache.destroy().is_ok());
+}
+
+case!(a_destroyed_cache_leaves_no_slab);
+fn a_destroyed_cache_leaves_no_slab() {
+    let free_pages = || {
+        page_alloc::drain_all();
+        page_alloc::zones().iter().map(|zone| zone.nr_free()).sum::<usize>()
+    };
+    let before = free_pages();
+    for _ in 0..20 {
+        let cache = cache("short-lived", 2000, SlabFlags::empty());
+        let objects = [(); 8].map(|()| cache.alloc(GFP).unwrap());
+        objects.into_iter().for_each(free);
+        check!(cache.destroy().is_ok());
+    }
+    check!(free_pages() + 4 >= before);
+}
+
+case!(a_zombie_gives_its_place_back_when_its_last_object_came);
+fn a_zombie_gives_its_place_back_when_its_last_object_came() {
+    let nr_of = |wanted: &str| {
+        let mut nr = 0;
+        kmem_cache::for_each(|name, _| nr += usize::from(name == wanted));
+        nr
+    };
+    let cache = cache("TestSlub_zombie", 64, SlabFlags::empty());
+    let kept = cache.alloc(GFP).unwrap();
+    check_eq!(reports_of(|| check!(cache.destroy().is_err())), 1);
+    check_eq!(nr_of("TestSlub_zombie"), 1);
+    check_eq!(reports_of(|| free(kept)), 0);
+    // Whoever makes a cache looks for such places first.
+    check!(kmem_cache::create(&CacheOptions::new("next", 64)).unwrap().destroy().is_ok());
+    check_eq!(nr_of("TestSlub_zombie"), 0);
+}
+
+case!(free_slabs_serve_a_request_for_pages);
+fn free_slabs_serve_a_request_for_pages() {
+    let cache = cache("hoard", 4096, SlabFlags::empty());
+    let objects = [(); 16].map(|()| cache.alloc(GFP).unwrap());
+    objects.into_iter().for_each(free);
+    cache.drain();
+    check!(cache.usage().nr_slabs > 0);
+    // All pages that a request may have that cannot wait, each with the address of the one before.
+    let mut chain: *mut u8 = null_mut();
+    let mut take = |gfp: GfpFlags| match page_alloc::get_free_pages(gfp | GfpFlags::NOWARN, Order::ZERO) {
+        Ok(page) => {
+            // SAFETY: ours, and aligned.
+            unsafe { page.cast::<*mut u8>().write(chain) };
+            chain = page;
+            true
+        }
+        Err(_) => false,
+    };
+    while take(GfpFlags::NOWAIT) {}
+    let before = kmem_cache::SLABS.nr_freed();
+    let has_come = take(GFP);
+    check!(has_come && kmem_cache::SLABS.nr_freed() > before);
+    while !chain.is_null() {
+        let page = chain;
+        // SAFETY: written by `take`.
+        chain = unsafe { page.cast::<*mut u8>().read() };
+        // SAFETY: allocated by `take`, and not used any more.
+        unsafe { page_alloc::free_pages_at(page, Order::ZERO) };
+    }
     check!(cache.destroy().is_ok());
 }
 
@@ -315,9 +429,11 @@ fn sizes_alignment_and_content() {
     // SAFETY: the content moved along.
     check_eq!(unsafe { core::slice::from_raw_parts(longer.as_ptr(), 6) }, b"a copy");
     free(longer);
-    let low = kmalloc(100, GFP | GfpFlags::DMA).unwrap();
-    check!((low.as_ptr() as usize) - arch::layout::LINEAR_BASE < 1 << 30);
-    free(low);
+    for zone in [GfpFlags::DMA, GfpFlags::DMA32, GfpFlags::DMA | GfpFlags::DMA32] {
+        let low = kmalloc(100, GFP | zone).unwrap();
+        check!((low.as_ptr() as usize) - arch::layout::LINEAR_BASE < 1 << 30);
+        free(low);
+    }
 }
 
 case!(the_rust_face_owns_and_frees);
@@ -461,10 +577,12 @@ fn each_allocation_site_fails_once_and_cleans_up() {
     let mut nth = 1;
     let reports = reports_of(|| {
         loop {
-            set_failslab(Some(FaultRule::nth(nth)));
+            let before = FAILSLAB.nr_failed();
+            FAILSLAB.set_nth(nth);
+            kmem_cache::reset_lists();
             let result = build();
-            let failed = FAILSLAB.nr_failures();
-            set_failslab(None);
+            let failed = FAILSLAB.nr_failed() - before;
+            check!(set_failslab("off").is_ok());
             // The global allocator has the boot heap to fall back on, so a failure need not reach its user.
             check!(result.is_ok() || failed == 1);
             if failed == 0 {
@@ -476,6 +594,15 @@ fn each_allocation_site_fails_once_and_cleans_up() {
     });
     // Six sites, and the round in which nothing failed.
     check_eq!((reports, nth), (0, 7));
+}
+
+case!(a_request_that_must_not_fail_is_not_made_to);
+fn a_request_that_must_not_fail_is_not_made_to() {
+    check!(set_failslab("probability=100").is_ok());
+    let [small, large] = [64, 20_000].map(|size| (kmalloc(size, GFP | GfpFlags::NOFAIL), kmalloc(size, GFP | GfpFlags::NOWARN)));
+    check!(set_failslab("off").is_ok());
+    check!(small.1.is_err() && large.1.is_err());
+    [small.0, large.0].map(|object| free(object.unwrap()));
 }
 
 case!(what_was_freed_last_is_given_first);
