@@ -108,6 +108,7 @@ pub struct Task {
 
 impl Task {
     /// A block that no thread uses.
+    #[expect(clippy::new_without_default, reason = "only ever a static or a part of one")]
     pub const fn new() -> Self {
         Self { state: AtomicU32::new(TaskState::DEAD.bits()), pid: AtomicU32::new(0), name: [const { AtomicU64::new(0) }; 2] }
     }
