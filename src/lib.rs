@@ -16,7 +16,7 @@
 //! | devices | [`drivers`], [`platform`] | GIC, PL011, timer, mailbox, GPIO, LED, watchdog; the BCM2711 |
 //! | views | [`proc`] | what `cat /proc/...` shows |
 //! | prompt | [`shell`] | editor, commands, pipes |
-//! | figures | [`bench`] | the counted operations |
+//! | figures | [`mod@bench`] | the counted operations |
 //! | boot | [`init`] | the boot order, one call a line |
 //!
 //! Contexts are in each doc comment: *hardirq* (an interrupt's handler, irqs masked), *softirq* (a bottom half), *thread*; "any" means all

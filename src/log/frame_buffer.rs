@@ -9,7 +9,7 @@ use crate::arch::unaligned::{load_u16, load_u32, load_u64, store_u16, store_u32}
 
 const WORD: usize = size_of::<u64>();
 
-const _: () = assert!(TEXT_MAX as usize % WORD == 0, "the last word must be whole");
+const _: () = assert!((TEXT_MAX as usize).is_multiple_of(WORD), "the last word must be whole");
 
 /// Bytes of frames, as many as a record can hold.
 #[repr(align(8))]

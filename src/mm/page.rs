@@ -168,6 +168,7 @@ impl PageDesc {
     /// Marks the page, head or tail, as one of a slab of cache number `slot`, or as none any more.
     ///
     /// Context: any; the caller holds the block. What hands an object over orders this before another core frees it.
+    #[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "host: there are no slabs"))]
     pub(super) fn set_slab(&self, slot: Option<usize>) {
         let state = self.state.load(Relaxed) & !SLAB_PAGE;
         self.owner.store(slot.unwrap_or(0) as u64, Relaxed);
@@ -176,12 +177,14 @@ impl PageDesc {
 
     /// Whether the page is part of a slab. One bit, so that `kfree` knows with one test.
     #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "host: there are no slabs"))]
     pub(super) fn is_slab_page(&self) -> bool {
         self.state.load(Relaxed) & SLAB_PAGE != 0
     }
 
     /// The number of the cache, if the page is part of a slab.
     #[inline(always)]
+    #[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "host: there are no slabs"))]
     pub(super) fn slab_slot(&self) -> usize {
         self.owner.load(Relaxed) as usize
     }

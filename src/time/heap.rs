@@ -151,7 +151,8 @@ mod tests {
     proptest! {
         #[test]
         fn behaves_as_a_sorted_list(steps in prop::collection::vec(Step::any(1000), 1..400)) {
-            queue_model::check(&mut Heap::EMPTY, steps, queue_model::Equal::AnyOrder)?;
+            let mut heap = Heap::EMPTY;
+            queue_model::check(&mut heap, steps, queue_model::Equal::AnyOrder)?;
         }
     }
 

@@ -4,7 +4,7 @@
 //! early, since nanoseconds become ticks by rounding up. Functions run with irqs masked and must be short; a longer one schedules a tasklet. For
 //! timeouts, which mostly do not happen, a [`Timer`](super::Timer) is cheaper to cancel.
 //!
-//! Neighbours: [`events`](super::events) (races), [`heap`](super::heap) (the queue), [`tick`](super::tick) (the compare register).
+//! Neighbours: [`events`](super::events) (races), [`heap`](super::heap) (the queue), [`tick`] (the compare register).
 
 use super::clock::{self, Ktime};
 use super::events::Events;

@@ -206,12 +206,14 @@ mod tests {
     proptest! {
         #[test]
         fn behaves_as_a_sorted_list(steps in prop::collection::vec(Step::any(20), 1..400)) {
-            queue_model::check(&mut Wheel::EMPTY, steps, queue_model::Equal::InOrder)?;
+            let mut wheel = Wheel::EMPTY;
+            queue_model::check(&mut wheel, steps, queue_model::Equal::InOrder)?;
         }
 
         #[test]
         fn far_and_near_mix(steps in prop::collection::vec(Step::any(1 << 30), 1..200)) {
-            queue_model::check(&mut Wheel::EMPTY, steps, queue_model::Equal::InOrder)?;
+            let mut wheel = Wheel::EMPTY;
+            queue_model::check(&mut wheel, steps, queue_model::Equal::InOrder)?;
         }
     }
 }
