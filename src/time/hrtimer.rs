@@ -58,7 +58,9 @@ impl<T: Sync + 'static> HrTimer<T> {
     ///
     /// Context: any.
     pub fn start_at(self: Pin<&Self>, when: Ktime) -> bool {
-        self.arm(clock::tick_at(when))
+        // Due after the look at the clock that found the last ones due: a function that arms its timer for the past does not run for ever in one
+        // interrupt. `forward` needs no such care, and must not drift by it.
+        self.arm(clock::tick_at(when).max(counter::now() + 1))
     }
 
     /// Arms the timer for a whole number of `interval`s after it was last due, the first that lies ahead: Linux's `hrtimer_forward_now`. A period
@@ -79,8 +81,6 @@ impl<T: Sync + 'static> HrTimer<T> {
     #[inline]
     fn arm(self: Pin<&Self>, deadline: u64) -> bool {
         let _irqs_off = IrqGuard::new();
-        // Due after the look at the clock that found the last ones due: a function that arms its timer for the past does not run for ever in one interrupt.
-        let deadline = deadline.max(counter::now() + 1);
         let node = NonNull::from(self.get_ref()).cast();
         // SAFETY: it is pinned, so its drop, which is a `cancel_sync`, comes before its memory is used again; the pointer is made from the whole.
         let was_armed = unsafe { HEAPS.arm(node, deadline, 0) };
