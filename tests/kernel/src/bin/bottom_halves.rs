@@ -135,7 +135,8 @@ fn question_1_a_tasklet_never_runs_on_two_cores() {
     SHARED.kill();
     check_eq!(OVERLAPS.load(Ordering::Relaxed), 0);
     check_eq!(PLAIN.load(Ordering::Relaxed), RUNS.load(Ordering::Relaxed));
-    check!(RUNS.load(Ordering::Relaxed) >= 2000);
+    // Asked for again before it has begun it runs once, so how often is chance.
+    check!(RUNS.load(Ordering::Relaxed) > 0);
 }
 
 /// Two that wait inside for each other: both come through only if they run at the same time.
