@@ -107,10 +107,10 @@ pub struct Task {
 }
 
 impl Task {
-    /// A block that no thread uses.
+    /// A block that no thread uses yet: zero, so that a table of them takes no room in the image.
     #[expect(clippy::new_without_default, reason = "only ever a static or a part of one")]
     pub const fn new() -> Self {
-        Self { state: AtomicU32::new(TaskState::DEAD.bits()), pid: AtomicU32::new(0), name: [const { AtomicU64::new(0) }; 2] }
+        Self { state: AtomicU32::new(0), pid: AtomicU32::new(0), name: [const { AtomicU64::new(0) }; 2] }
     }
 
     /// Number, unique as long as the thread lives; idle threads have 0, as in Linux.

@@ -16,6 +16,7 @@ use super::signal;
 use super::stack;
 use super::switch;
 use super::thread::{self, Thread, ThreadRef, current};
+use super::thread_table;
 use super::wake;
 use crate::arch::switch::Context;
 use crate::cpu;
@@ -127,13 +128,13 @@ impl Builder {
         if self.affinity & cpu::online_mask() == 0 {
             return Err(SpawnError::CpuOffline);
         }
-        let thread = thread::alloc_block(self.name).ok_or(SpawnError::NoMemory)?;
+        let thread = thread_table::alloc_block(self.name).ok_or(SpawnError::NoMemory)?;
         let packet_at = (stack::top(thread.id()) - size_of::<Packet<F, T>>()) & !(STACK_ALIGN - 1);
         let packet = packet_at as *mut Packet<F, T>;
         // SAFETY: the upper end of a mapped stack that no thread runs on yet; room and alignment are asserted above.
         unsafe { packet.write(Packet { body: UnsafeCell::new(Some(body)), value: UnsafeCell::new(None) }) };
         // Whoever lists threads finds the block already, and may ask for its position or change what is set here.
-        let settled = thread.lock.lock();
+        let settled = thread.lock().lock();
         thread.kthread_flags.fetch_or(if self.is_bound { BOUND } else { 0 }, Ordering::Relaxed);
         thread.own_priority.store(self.priority.number(), Ordering::Relaxed);
         thread.priority.store(self.priority.number(), Ordering::Relaxed);

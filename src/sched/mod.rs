@@ -6,7 +6,7 @@
 //! | file | what |
 //! |---|---|
 //! | `switch`, `wake`, `run_queue`, `queue`, `balance`, `idle` | which thread runs where |
-//! | `thread`, `stack`, `priority` | what a thread is |
+//! | `thread`, `thread_table`, `stack`, `priority` | what a thread is |
 //! | `kthread`, `signal`, `rcuwait`, `timeout` | begin, end, stop, park; waits |
 //! | `workqueue` | functions that may sleep, deferred to threads |
 //! | `preempt`, `load`, `features` | sections, figures, switches |
@@ -39,6 +39,8 @@ mod switch;
 #[cfg(target_os = "none")]
 pub mod thread;
 #[cfg(target_os = "none")]
+pub mod thread_table;
+#[cfg(target_os = "none")]
 mod timeout;
 #[cfg(target_os = "none")]
 mod wake;
@@ -61,7 +63,7 @@ pub use self::{
 };
 
 #[cfg(target_os = "none")]
-pub(crate) use self::{switch::preempt_schedule_irq, thread::adopt_idle};
+pub(crate) use self::{switch::preempt_schedule_irq, thread_table::adopt_idle};
 
 /// The tick of this core: slices, timeouts, balance, load. Context: hardirq.
 #[cfg(target_os = "none")]

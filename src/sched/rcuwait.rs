@@ -5,8 +5,8 @@
 //! # Memory ordering
 //! Waiter: note itself; state; full barrier (`set_current_state`); condition. Waker: condition; full barrier; who waits. One of the two sees the other.
 
-use super::thread;
 use super::{schedule, wake};
+use super::{thread, thread_table};
 use crate::cpu::Task;
 use crate::cpu::task::{TaskState, set_current_state};
 use core::ptr;
@@ -63,7 +63,7 @@ impl RcuWait {
         let waiter = self.waiter.load(Ordering::Acquire);
         // SAFETY: null, or the head of a block of the static table.
         match unsafe { waiter.as_ref() } {
-            Some(task) => wake::try_to_wake_up(thread::of_task(task), TaskState::NORMAL | TaskState::PARKED),
+            Some(task) => wake::try_to_wake_up(thread_table::of_task(task), TaskState::NORMAL | TaskState::PARKED),
             None => false,
         }
     }

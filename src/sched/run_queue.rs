@@ -13,7 +13,8 @@
 //! `need_resched` is set with release after the thread was queued, under the queue's lock; the core clears it under the same lock before it looks.
 
 use super::queue::{ReadyQueue, ThreadId};
-use super::thread::{Thread, ThreadLinks, by_id};
+use super::thread::Thread;
+use super::thread_table::{ThreadLinks, by_id};
 use crate::arch::count;
 use crate::cpu;
 use crate::irq::ipi::{self, Sgi};

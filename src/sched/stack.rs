@@ -8,7 +8,7 @@
 //! deep it was ever written; without, the fill would be half the cost of making a thread.
 
 use super::queue::ThreadId;
-use super::thread::MAX_THREADS;
+use super::thread_table::MAX_THREADS;
 use crate::arch::layout::{STACK_SHIFT, STACK_SIZE, STACK_SLOT, STACKS_BASE};
 use crate::arch::mmu::Attributes;
 use crate::mm::kernel_map;

@@ -1,9 +1,4 @@
-//! The thread's block, the table of all blocks, and references to threads.
-//!
-//! One static table holds the blocks of all threads, the idle ones first. A block is never freed, only used again: what walks the table, a run queue's
-//! links, or a stale pointer in a report cannot dangle, and no allocator is needed to make a thread. The price is a fixed number of threads
-//! ([`MAX_THREADS`]). Rejected: blocks from a slab behind counted pointers, which every look at another core's `current` would have to count.
-//! The block at index `i` owns stack slot `i` (`stack`), so that an address on a stack names its thread by arithmetic.
+//! The thread's block, and references to threads. `thread_table` has the blocks.
 //!
 //! # Life of a block
 //! | references | state | who |
@@ -18,10 +13,9 @@
 //! (`wake`, `balance`).
 
 use super::priority::Priority;
-use super::queue::{Links, ThreadId};
+use super::queue::ThreadId;
 use super::signal::Signals;
-use super::stack;
-use crate::arch::layout;
+use super::thread_table;
 use crate::arch::switch::Context;
 use crate::cpu::task::{Name, TaskState};
 use crate::cpu::{self, NR_CPUS, Task};
@@ -31,8 +25,8 @@ use core::fmt;
 use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
-/// Blocks in the table: 1024 threads, and an idle thread for each core.
-pub const MAX_THREADS: usize = 1024 + NR_CPUS;
+pub use super::thread_table::{all, find, nr_threads};
+
 /// More than can be in use at once: a count that wrapped would free a stack under its thread.
 const MAX_REFS: u32 = 1 << 30;
 /// All cores.
@@ -42,23 +36,21 @@ pub const ALL_CPUS: u32 = (1 << NR_CPUS) - 1;
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Life {
+    /// It will not run again, or nobody owns the block. What an unused block has: zero.
+    Over,
     /// Made, not started: its registers are set.
     New,
     /// Started. It may be woken.
     Alive,
-    /// It will not run again, or nobody owns the block.
-    Over,
 }
 
 /// A thread: the head that all layers know, and what the scheduler keeps.
 #[repr(C, align(64))]
 pub struct Thread {
-    task: Task,
+    pub(super) task: Task,
     /// The registers while it does not run: written by the core that switches it out, read by the one that switches it in.
     pub(super) context: UnsafeCell<Context>,
-    refs: AtomicU32,
-    /// Serialises wake-ups, affinity and priority. Order: outside every run queue's lock.
-    pub(super) lock: IrqSpinLock<()>,
+    pub(super) refs: AtomicU32,
     /// Running or ready: some run queue counts it. Written under that queue's lock.
     pub(super) on_rq: AtomicBool,
     /// In a list of its run queue. Written under that queue's lock.
@@ -70,8 +62,8 @@ pub struct Thread {
     pub(super) on_cpu: AtomicBool,
     /// The core whose run queue it is in, or was last.
     pub(super) cpu: AtomicU8,
-    next: AtomicU16,
-    prev: AtomicU16,
+    pub(super) next: AtomicU16,
+    pub(super) prev: AtomicU16,
     /// What it was given.
     pub(super) own_priority: AtomicU8,
     /// What a waiter lends it.
@@ -99,12 +91,12 @@ pub struct Thread {
 unsafe impl Sync for Thread {}
 
 impl Thread {
-    const fn new() -> Self {
+    /// An unused block: all zero, so that a table of them takes no room in the image.
+    pub(super) const fn new() -> Self {
         Self {
             task: Task::new(),
             context: UnsafeCell::new(Context::new()),
             refs: AtomicU32::new(0),
-            lock: IrqSpinLock::new(()),
             on_rq: AtomicBool::new(false),
             is_listed: AtomicBool::new(false),
             life: AtomicU8::new(Life::Over as u8),
@@ -115,7 +107,7 @@ impl Thread {
             own_priority: AtomicU8::new(0),
             lent_priority: AtomicU8::new(0),
             priority: AtomicU8::new(0),
-            affinity: AtomicU32::new(ALL_CPUS),
+            affinity: AtomicU32::new(0),
             slice: AtomicU8::new(0),
             kthread_flags: AtomicU32::new(0),
             signals: Signals::new(),
@@ -130,13 +122,19 @@ impl Thread {
     /// Its place in the table.
     #[inline]
     pub fn id(&self) -> ThreadId {
-        ((&raw const *self as usize - &raw const THREADS as usize) / size_of::<Thread>()) as ThreadId
+        thread_table::id_of(self)
     }
 
     /// The head, for lower layers.
     #[inline]
     pub fn task(&self) -> &'static Task {
-        &by_id(self.id()).task
+        &thread_table::by_id(self.id()).task
+    }
+
+    /// Serialises wake-ups, affinity and priority. Order: outside every run queue's lock.
+    #[inline]
+    pub(super) fn lock(&self) -> &'static IrqSpinLock<()> {
+        thread_table::lock_of(self.id())
     }
 
     /// Number, unique as long as the thread lives.
@@ -211,7 +209,7 @@ impl Thread {
     }
 
     /// Takes one reference more. False if the block has none: it belongs to nobody.
-    fn try_get(&self) -> bool {
+    pub(super) fn try_get(&self) -> bool {
         let mut refs = self.refs.load(Ordering::Relaxed);
         while refs != 0 {
             assert!(refs < MAX_REFS, "too many references to {self}: they are leaked somewhere");
@@ -228,7 +226,7 @@ impl Thread {
         // Release, and acquire at 0: every use of the block comes before its next owner.
         if self.refs.fetch_sub(1, Ordering::Release) == 1 {
             fence(Ordering::Acquire);
-            free_block(self.id());
+            thread_table::free_block(self.id());
         }
     }
 }
@@ -245,142 +243,9 @@ impl fmt::Debug for Thread {
     }
 }
 
-static THREADS: [Thread; MAX_THREADS] = [const { Thread::new() }; MAX_THREADS];
-
-/// The links of the run queues' lists.
-#[derive(Debug)]
-pub(super) struct ThreadLinks;
-
-impl Links for ThreadLinks {
-    #[inline]
-    fn next(&self, id: ThreadId) -> ThreadId {
-        by_id(id).next.load(Ordering::Relaxed)
-    }
-    #[inline]
-    fn prev(&self, id: ThreadId) -> ThreadId {
-        by_id(id).prev.load(Ordering::Relaxed)
-    }
-    #[inline]
-    fn set_next(&self, id: ThreadId, next: ThreadId) {
-        by_id(id).next.store(next, Ordering::Relaxed);
-    }
-    #[inline]
-    fn set_prev(&self, id: ThreadId, prev: ThreadId) {
-        by_id(id).prev.store(prev, Ordering::Relaxed);
-    }
-}
-
-/// The block with number `id`.
-///
-/// # Panics
-/// If there is no such block.
-#[inline]
-pub(super) fn by_id(id: ThreadId) -> &'static Thread {
-    &THREADS[usize::from(id)]
-}
-
-/// The block that `task` is the head of.
-#[inline]
-pub(super) fn of_task(task: &'static Task) -> &'static Thread {
-    let address = &raw const *task as usize;
-    let offset = address.wrapping_sub(&raw const THREADS as usize);
-    assert!(offset < size_of_val(&THREADS) && offset.is_multiple_of(size_of::<Thread>()), "a task block that is in no thread");
-    &THREADS[offset / size_of::<Thread>()]
-}
-
-/// The running thread.
-#[inline]
-pub fn current() -> &'static Thread {
-    let task: *const Task = cpu::current();
-    // SAFETY: only this module's blocks are ever made current (`adopt_idle`, `switch`), and the head is their first field.
-    unsafe { &*task.cast::<Thread>() }
-}
-
-/// The idle thread of core `cpu`.
-#[inline]
-pub(super) fn idle_of(cpu: usize) -> &'static Thread {
-    &THREADS[cpu]
-}
-
-/// Makes this core's idle thread the running one. Once for each core, before anything asks for `current`.
-///
-/// Context: boot, irqs masked, on the idle stack.
-pub fn adopt_idle() {
-    const NAMES: [&str; NR_CPUS] = ["idle/0", "idle/1", "idle/2", "idle/3"];
-    let cpu = cpu::id();
-    let idle = idle_of(cpu);
-    idle.task.reset(0, Name::new(NAMES[cpu]), TaskState::RUNNING);
-    idle.refs.store(1, Ordering::Relaxed);
-    idle.set_life(Life::Alive);
-    idle.on_cpu.store(true, Ordering::Relaxed);
-    idle.on_rq.store(true, Ordering::Relaxed);
-    idle.cpu.store(cpu as u8, Ordering::Relaxed);
-    idle.affinity.store(1 << cpu, Ordering::Relaxed);
-    // SAFETY: this core runs on its idle stack, and the block is a static.
-    unsafe { crate::arch::set_current(&raw const idle.task as usize) };
-}
-
-/// Free blocks and the next pid.
-struct Free {
-    /// A set bit: the block is free.
-    map: [u64; MAX_THREADS.div_ceil(64)],
-    next_pid: u32,
-    nr_used: usize,
-}
-
-impl Free {
-    const fn new() -> Self {
-        Self { map: [u64::MAX; MAX_THREADS.div_ceil(64)], next_pid: 1, nr_used: 0 }
-    }
-
-    /// The lowest free block: so few different stacks get mapped.
-    fn take(&mut self) -> Option<ThreadId> {
-        let id = (NR_CPUS..MAX_THREADS).find(|id| self.map[id / 64] & 1 << (id % 64) != 0)?;
-        self.map[id / 64] &= !(1 << (id % 64));
-        self.nr_used += 1;
-        Some(id as ThreadId)
-    }
-
-    fn give_back(&mut self, id: ThreadId) {
-        let id = usize::from(id);
-        self.map[id / 64] |= 1 << (id % 64);
-        self.nr_used -= 1;
-    }
-}
-
-/// Order: innermost of the scheduler.
-static FREE: IrqSpinLock<Free> = IrqSpinLock::new(Free::new());
-
-/// Takes a block and gives it a name, a pid and a stack; the thread is NEW and has one reference, which its start makes its own.
-///
-/// # Errors
-/// `None` if all blocks are taken or there is no memory for a stack.
-pub(super) fn alloc_block(name: Name) -> Option<ThreadRef> {
-    let (id, pid) = {
-        let mut free = FREE.lock();
-        let id = free.take()?;
-        let pid = free.next_pid;
-        // 0 is the idle threads'. After 2^32 threads a number may come again while its first owner lives; nothing but a report notices.
-        free.next_pid = pid.checked_add(1).unwrap_or(1);
-        (id, pid)
-    };
-    if stack::prepare(id).is_err() {
-        FREE.lock().give_back(id);
-        return None;
-    }
-    let thread = by_id(id);
-    // A late waker of the last owner may still look at the block: it finds that one over, or this one not started.
-    let locked = thread.lock.lock();
-    thread.task.reset(pid, name, TaskState::NEW);
-    thread.reset();
-    thread.set_life(Life::New);
-    drop(locked);
-    thread.refs.store(1, Ordering::Release);
-    Some(ThreadRef(thread))
-}
-
 impl Thread {
-    fn reset(&self) {
+    /// What its next owner finds. Context: under its lock, nobody's yet.
+    pub(super) fn reset(&self) {
         for counter in [&self.switched_at, &self.run_time, &self.nr_voluntary, &self.nr_involuntary] {
             counter.store(0, Ordering::Relaxed);
         }
@@ -394,19 +259,17 @@ impl Thread {
     }
 }
 
-fn free_block(id: ThreadId) {
-    // The stack stays mapped for the next one.
-    FREE.lock().give_back(id);
-}
-
-/// Blocks in use, without the idle threads'. Context: any.
-pub fn nr_threads() -> usize {
-    FREE.lock().nr_used
+/// The running thread.
+#[inline]
+pub fn current() -> &'static Thread {
+    let task: *const Task = cpu::current();
+    // SAFETY: only blocks of the table are ever made current (`adopt_idle`, `switch`), and the head is their first field.
+    unsafe { &*task.cast::<Thread>() }
 }
 
 /// A counted reference: the block stays this thread's as long as it lives, even when the thread has ended.
 #[derive(Debug)]
-pub struct ThreadRef(&'static Thread);
+pub struct ThreadRef(pub(super) &'static Thread);
 
 impl ThreadRef {
     /// A reference to the running thread. Context: thread.
@@ -448,24 +311,4 @@ impl Deref for ThreadRef {
     fn deref(&self) -> &Thread {
         self.0
     }
-}
-
-/// The thread of number `pid`, if it lives. Context: any.
-pub fn find(pid: u32) -> Option<ThreadRef> {
-    all().find(|thread| thread.pid() == pid && !thread.is_idle())
-}
-
-/// All threads in the order of the table, the idle ones first. Each is held while it is looked at; threads that begin meanwhile may be missed.
-///
-/// Context: any.
-pub fn all() -> impl Iterator<Item = ThreadRef> {
-    THREADS.iter().filter(|thread| thread.try_get()).map(ThreadRef)
-}
-
-/// Upcall of debug: whose stack, or guard below it, the address is in.
-#[unsafe(no_mangle)]
-fn tetra_thread_of_stack(address: usize) -> Option<&'static Task> {
-    let slot = address.checked_sub(layout::STACKS_BASE)? / layout::STACK_SLOT;
-    let thread = THREADS.get(slot)?;
-    (thread.refs.load(Ordering::Relaxed) != 0).then_some(&thread.task)
 }

@@ -32,7 +32,7 @@ use core::sync::atomic::{Ordering, fence};
 pub fn try_to_wake_up(thread: &Thread, states: TaskState) -> bool {
     // The section's end is where this core reschedules, if the woken thread is more urgent than the caller.
     let _pinned = PreemptGuard::new();
-    let _awake = thread.lock.lock();
+    let _awake = thread.lock().lock();
     fence(Ordering::SeqCst);
     let state = thread.state();
     if !state.intersects(states) {
@@ -94,7 +94,7 @@ fn is_kept(thread: &Thread) -> bool {
 /// Starts a NEW thread, whose registers are set. Context: any.
 pub(super) fn start(thread: &'static Thread) -> bool {
     let _pinned = PreemptGuard::new();
-    let _mine = thread.lock.lock();
+    let _mine = thread.lock().lock();
     if !thread.is_in(Life::New) {
         return false;
     }
@@ -196,7 +196,7 @@ pub fn set_affinity(thread: &Thread, mask: u32) -> Result<(), Errno> {
 
 fn settle_affinity(thread: &Thread, mask: u32) {
     let _pinned = PreemptGuard::new();
-    let _settled = thread.lock.lock();
+    let _settled = thread.lock().lock();
     let must_move = with_queue_of(thread, |cpu, core, queue| {
         thread.affinity.store(mask, Ordering::Relaxed);
         let is_misplaced = mask & (1 << cpu) == 0 && thread.on_rq.load(Ordering::Relaxed);
@@ -223,7 +223,7 @@ fn settle_affinity(thread: &Thread, mask: u32) {
 /// Context: any.
 pub fn set_priority(thread: &Thread, priority: Priority) {
     let _pinned = PreemptGuard::new();
-    let _settled = thread.lock.lock();
+    let _settled = thread.lock().lock();
     thread.own_priority.store(priority.number(), Ordering::Relaxed);
     requeue(thread);
 }
@@ -233,7 +233,7 @@ pub fn set_priority(thread: &Thread, priority: Priority) {
 /// Context: any.
 pub fn lend_priority(thread: &Thread, priority: Option<Priority>) {
     let _pinned = PreemptGuard::new();
-    let _settled = thread.lock.lock();
+    let _settled = thread.lock().lock();
     // One more than the number; 0: nothing is lent.
     thread.lent_priority.store(priority.map_or(0, |priority| priority.number() + 1), Ordering::Relaxed);
     requeue(thread);
@@ -263,7 +263,7 @@ fn requeue(thread: &Thread) {
 ///
 /// Context: any; `f` runs with irqs off and a run queue locked, so it must not wake anybody.
 pub fn with_position<R>(thread: &Thread, f: impl FnOnce(Option<(usize, usize)>) -> R) -> R {
-    let _asleep = thread.lock.lock();
+    let _asleep = thread.lock().lock();
     with_queue_of(thread, |_, _, _| {
         let is_at_rest = !thread.on_cpu.load(Ordering::Acquire) && !core::ptr::eq(thread, current());
         let position = is_at_rest.then(|| {
