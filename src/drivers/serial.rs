@@ -333,7 +333,7 @@ pub fn wait_for_input(timeout: Option<Duration>) {
 fn tetra_console_kick() {
     let line = LINE.load(Ordering::Acquire);
     if let Some(line) = super::gicv2::IntId::new(line).filter(|_| line != 0) {
-        irq::lines::note_software(line.number());
+        irq::wild_line::note_software(line.number());
         // The line exists: it was enabled when its handler was requested.
         let _ = crate::platform::hardware::gic().set_pending(line);
     }

@@ -1,21 +1,18 @@
-//! Interrupt lines: who handles which INTID, how often each core took it, and what happens to one that runs wild.
+//! Interrupt lines: who handles which INTID, and how often each core took it.
 //!
 //! A line has a list of actions, more than one if its devices share it. Dispatch walks the list without a lock; requests and frees change it under one.
 //! An action is filled in before it is linked, and used again only after every core has been through an interrupt of its own (`synchronize`):
 //! handlers do not nest, so nobody can be walking through it any more. That makes freeing slow, and taking an interrupt free of any lock or count.
-//!
-//! Two ways of running wild are noticed, and end in a masked line and a message that names it. A line that no handler claims, `UNHANDLED_LIMIT` times in a
-//! row: a device that nobody drives, or a handler that looks at the wrong one. A line of a device that interrupts `STORM_PER_TICK` times in each of
-//! some ticks, claimed or not: a level that nobody takes back, or a broken device; its core would do nothing else. `enable` lets it through again.
 //!
 //! # Memory ordering
 //! `head` and `next` are stored with release after the action's fields and loaded with acquire: who finds an action sees its fields.
 //!
 //! Rejected: a lock a line, as Linux has: an interrupt would take it on its way in, for the sake of a free that happens once a boot.
 //!
-//! Neighbours: `dispatch` (calls [`run`]), `time::tick` (calls [`look_for_storm`]), `drivers::gicv2` behind `upcalls::irqchip_*`.
+//! Neighbours: `dispatch` (calls [`run`]), `wild_line` (a line that runs wild), `drivers::gicv2` behind `upcalls::irqchip_*`.
 
 use super::ipi;
+use super::wild_line;
 use crate::cpu::task::TaskState;
 use crate::cpu::{self, NR_CPUS};
 use crate::per_cpu;
@@ -33,14 +30,7 @@ const NR_ACTIONS: usize = 64;
 /// Devices that may share a line.
 pub const MAX_SHARED: usize = 4;
 /// The first line that is not each core's own.
-const FIRST_SHARED_LINE: usize = 32;
-/// Interrupts in a row that no handler claims, until the line is masked.
-const UNHANDLED_LIMIT: u32 = 1000;
-/// Interrupts of one line on one core between two ticks that are too many: 20 000 a second. A UART without its FIFO makes half of that. What the
-/// kernel raises itself does not count ([`note_software`]).
-const STORM_PER_TICK: u32 = 200;
-/// Ticks in a row with so many, until the line is masked.
-const STORM_TICKS: u32 = 4;
+pub(super) const FIRST_SHARED_LINE: usize = 32;
 /// No action.
 const NONE: u8 = 0;
 
@@ -87,14 +77,6 @@ struct Slot {
     thread: RcuWait,
 }
 
-struct Line {
-    head: AtomicU8,
-    /// Interrupts since one was claimed. Written by whichever core takes the line.
-    unhandled: AtomicU32,
-    /// The kernel made it pending since this was last looked at. Cleared by whichever core looks for a storm.
-    is_raised_by_software: AtomicBool,
-}
-
 /// What only requests and reports need. Slot 0 stands for "none".
 struct Registry {
     actions: [Registered; NR_ACTIONS],
@@ -113,8 +95,8 @@ static SLOTS: [Slot; NR_ACTIONS] = [const {
     let (handler, data, next) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicU8::new(NONE));
     Slot { handler, data, next, is_wanted: AtomicBool::new(false), thread: RcuWait::new() }
 }; NR_ACTIONS];
-static LINES: [Line; NR_LINES] =
-    [const { Line { head: AtomicU8::new(NONE), unhandled: AtomicU32::new(0), is_raised_by_software: AtomicBool::new(false) } }; NR_LINES];
+/// The first action of each line.
+static LINES: [AtomicU8; NR_LINES] = [const { AtomicU8::new(NONE) }; NR_LINES];
 
 /// Serialises changes of the lists. Thread context; innermost.
 static REGISTRY: SpinLock<Registry> = SpinLock::new(Registry {
@@ -122,26 +104,9 @@ static REGISTRY: SpinLock<Registry> = SpinLock::new(Registry {
     depth: [0; NR_LINES],
 });
 
-/// What a core notes of the lines that it takes. Written by the core itself, in hardirq.
-struct Taken {
-    counts: [AtomicU32; NR_LINES],
-    /// The line of a device that it took last.
-    last: AtomicU32,
-    /// The same and its count, at the last tick; and for how many ticks it has stormed.
-    last_at_tick: AtomicU32,
-    count_at_tick: AtomicU32,
-    storm_ticks: AtomicU32,
-}
-
 per_cpu! {
-    /// Interrupts that this core took.
-    static TAKEN: Taken = Taken {
-        counts: [const { AtomicU32::new(0) }; NR_LINES],
-        last: AtomicU32::new(0),
-        last_at_tick: AtomicU32::new(0),
-        count_at_tick: AtomicU32::new(0),
-        storm_ticks: AtomicU32::new(0),
-    };
+    /// Interrupts of each line that this core took. Written by the core itself, in hardirq.
+    static COUNTS: [AtomicU32; NR_LINES] = [const { AtomicU32::new(0) }; NR_LINES];
 }
 
 /// Why a line was not given, or not changed.
@@ -192,7 +157,7 @@ pub fn request_shared(line: u16, name: &'static str, handler: Handler, data: usi
 
 fn add(line: u16, name: &'static str, sharing: Sharing, handler: Handler, data: usize) -> Result<Action, IrqError> {
     let mut registry = REGISTRY.lock();
-    let head = &LINES.get(usize::from(line)).ok_or(IrqError::NoSuchLine)?.head;
+    let head = LINES.get(usize::from(line)).ok_or(IrqError::NoSuchLine)?;
     let present: ArrayVec<u8, MAX_SHARED> = actions_of(head).collect();
     let is_shareable =
         sharing == Sharing::Shared && present.iter().all(|slot| registry.actions[usize::from(*slot)].sharing == Sharing::Shared);
@@ -252,7 +217,7 @@ pub(super) fn release(action: Action) {
 
 /// Takes an action out of its line's list. Who walks through it meanwhile goes on to what follows it.
 fn unlink(action: Action) {
-    let head = &LINES[usize::from(action.line)].head;
+    let head = &LINES[usize::from(action.line)];
     if head.load(Ordering::Relaxed) == action.slot && SLOTS[usize::from(action.slot)].next.load(Ordering::Relaxed) == NONE {
         upcalls::irqchip_set_enabled(action.line, false);
     }
@@ -302,13 +267,13 @@ pub fn disable_nosync(line: u16) -> Result<(), IrqError> {
 /// `NotRequested` if the line has no handler, `NoSuchLine`.
 pub fn enable(line: u16) -> Result<(), IrqError> {
     let mut registry = REGISTRY.lock();
-    let slot = LINES.get(usize::from(line)).ok_or(IrqError::NoSuchLine)?;
+    let head = LINES.get(usize::from(line)).ok_or(IrqError::NoSuchLine)?;
     let depth = &mut registry.depth[usize::from(line)];
     *depth = depth.saturating_sub(1);
-    if slot.head.load(Ordering::Relaxed) == NONE {
+    if head.load(Ordering::Relaxed) == NONE {
         return Err(IrqError::NotRequested);
     }
-    slot.unhandled.store(0, Ordering::Relaxed);
+    wild_line::forgive(line);
     if *depth != 0 || upcalls::irqchip_set_enabled(line, true) { Ok(()) } else { Err(IrqError::NoSuchLine) }
 }
 
@@ -319,8 +284,8 @@ pub fn enable(line: u16) -> Result<(), IrqError> {
 /// # Errors
 /// `NotRequested` if nobody requested it, `NoSuchLine`.
 pub fn enable_on_this_cpu(line: u16) -> Result<(), IrqError> {
-    let slot = LINES.get(usize::from(line)).ok_or(IrqError::NoSuchLine)?;
-    if slot.head.load(Ordering::Acquire) == NONE {
+    let head = LINES.get(usize::from(line)).ok_or(IrqError::NoSuchLine)?;
+    if head.load(Ordering::Acquire) == NONE {
         return Err(IrqError::NotRequested);
     }
     if upcalls::irqchip_set_enabled(line, true) { Ok(()) } else { Err(IrqError::NoSuchLine) }
@@ -353,15 +318,12 @@ pub fn set_affinity(line: u16, cpus: u32) -> Result<(), IrqError> {
 /// Context: hardirq.
 #[inline]
 pub(super) fn run(line: usize) -> bool {
-    let Some(slot) = LINES.get(line) else { return false };
-    let taken = TAKEN.this();
-    let count = &taken.counts[line];
+    let Some(head) = LINES.get(line) else { return false };
+    let count = &COUNTS.this()[line];
     count.store(count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-    if line >= FIRST_SHARED_LINE {
-        taken.last.store(line as u32, Ordering::Relaxed);
-    }
+    wild_line::took(line);
 
-    let mut at = slot.head.load(Ordering::Acquire);
+    let mut at = head.load(Ordering::Acquire);
     if at == NONE {
         return false;
     }
@@ -371,11 +333,7 @@ pub(super) fn run(line: usize) -> bool {
         is_claimed |= call(action);
         at = action.next.load(Ordering::Acquire);
     }
-    if !is_claimed {
-        unclaimed(line, slot);
-    } else if slot.unhandled.load(Ordering::Relaxed) != 0 {
-        slot.unhandled.store(0, Ordering::Relaxed);
-    }
+    wild_line::answered(line, is_claimed);
     true
 }
 
@@ -402,58 +360,15 @@ pub(super) fn wait_until_wanted(action: Action) -> bool {
     slot.is_wanted.swap(false, Ordering::Acquire)
 }
 
-#[cold]
-fn unclaimed(line: usize, slot: &Line) {
-    let unhandled = slot.unhandled.load(Ordering::Relaxed) + 1;
-    slot.unhandled.store(unhandled, Ordering::Relaxed);
-    if unhandled == UNHANDLED_LIMIT {
-        mask(line, "no handler claims it");
-    }
+/// Interrupts of `line` that this core took. Context: hardirq.
+pub(super) fn nr_taken_here(line: usize) -> u32 {
+    COUNTS.this()[line % NR_LINES].load(Ordering::Relaxed)
 }
 
-/// Notes that the kernel itself makes `line` pending, as often as it has something to say: that is no storm.
-///
-/// Context: any.
-#[inline]
-pub fn note_software(line: u16) {
-    if let Some(slot) = LINES.get(usize::from(line)) {
-        slot.is_raised_by_software.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Masks the line of a device that has kept this core busy for some ticks. At each tick of a core.
-///
-/// Context: hardirq.
-pub fn look_for_storm() {
-    let taken = TAKEN.this();
-    let line = taken.last.load(Ordering::Relaxed);
-    let count = taken.counts[line as usize % NR_LINES].load(Ordering::Relaxed);
-    let since = count.wrapping_sub(taken.count_at_tick.load(Ordering::Relaxed));
-    let is_ours = LINES[line as usize % NR_LINES].is_raised_by_software.swap(false, Ordering::Relaxed);
-    let is_storm = line == taken.last_at_tick.load(Ordering::Relaxed) && since > STORM_PER_TICK && !is_ours;
-    let ticks = if is_storm { taken.storm_ticks.load(Ordering::Relaxed) + 1 } else { 0 };
-    taken.storm_ticks.store(ticks, Ordering::Relaxed);
-    taken.last_at_tick.store(line, Ordering::Relaxed);
-    taken.count_at_tick.store(count, Ordering::Relaxed);
-    if ticks == STORM_TICKS {
-        mask(line as usize, "it leaves this core no time");
-    }
-}
-
-#[cold]
-fn mask(line: usize, why: &str) {
-    upcalls::irqchip_set_enabled(line as u16, false);
-    // Its name would need the registry's lock, which the interrupted thread may hold: asked for without waiting.
-    let registry = REGISTRY.try_lock();
-    let name =
-        registry.as_ref().and_then(|registry| actions_of(&LINES[line].head).next().map(|slot| registry.actions[usize::from(slot)].name));
-    crate::pr_warn!(
-        "irq: INTID {} ({}) masked on cpu{}: {}. Mend the device or its handler, then irq::lines::enable.",
-        line,
-        name.unwrap_or("?"),
-        cpu::id(),
-        why
-    );
+/// Who has `line`, if that can be told without waiting: the interrupted thread may hold the registry's lock. Context: any.
+pub(super) fn try_name_of(line: usize) -> Option<&'static str> {
+    let registry = REGISTRY.try_lock()?;
+    actions_of(LINES.get(line)?).next().map(|slot| registry.actions[usize::from(slot)].name)
 }
 
 /// The slots of the actions on a line, in order.
@@ -477,9 +392,9 @@ pub struct LineStatus {
 /// All lines that have a handler or have fired. Context: thread; takes a spinlock at each step.
 pub fn status() -> impl Iterator<Item = LineStatus> {
     (0..NR_LINES).filter_map(|line| {
-        let counts = core::array::from_fn(|cpu| TAKEN.on(cpu).counts[line].load(Ordering::Relaxed));
+        let counts = core::array::from_fn(|cpu| COUNTS.on(cpu)[line].load(Ordering::Relaxed));
         let registry = REGISTRY.lock();
-        let names: ArrayVec<_, MAX_SHARED> = actions_of(&LINES[line].head).map(|slot| registry.actions[usize::from(slot)].name).collect();
+        let names: ArrayVec<_, MAX_SHARED> = actions_of(&LINES[line]).map(|slot| registry.actions[usize::from(slot)].name).collect();
         (!names.is_empty() || counts.iter().any(|count| *count != 0)).then_some(LineStatus { line, names, counts })
     })
 }

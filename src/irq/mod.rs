@@ -4,6 +4,7 @@
 //! |---|---|
 //! | what happens when an interrupt is taken | [`dispatch`] |
 //! | who handles which line; request and free | [`lines`] |
+//! | a line that runs wild | [`wild_line`] |
 //! | handlers that leave the rest to a thread | [`threaded`] |
 //! | what happens after the handler, before the thread goes on | [`exit`] |
 //! | the bottom halves: softirqs, tasklets | [`softirq`], [`tasklet`] |
@@ -29,6 +30,8 @@ pub mod tasklet;
 
 #[cfg(target_os = "none")]
 pub mod threaded;
+#[cfg(target_os = "none")]
+pub mod wild_line;
 
 #[cfg(target_os = "none")]
 pub use lines::{IrqError, IrqReturn, free, request, request_shared, set_affinity};

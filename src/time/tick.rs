@@ -16,7 +16,7 @@ use super::clock::ticks_per_jiffy;
 use super::{hrtimer, timer};
 use crate::arch::counter;
 use crate::cpu;
-use crate::irq::{IrqReturn, lines, softirq};
+use crate::irq::{IrqReturn, softirq, wild_line};
 use crate::per_cpu;
 use crate::sched;
 use crate::upcalls;
@@ -70,7 +70,7 @@ fn tick() {
     ticks.store(ticks.load(Relaxed) + 1, Relaxed);
     IDLE_ENTRIES.this().store(0, Relaxed);
     timer::on_tick();
-    lines::look_for_storm();
+    wild_line::look_for_storm();
     sched::on_tick(super::jiffies());
     softirq::mark_if_pending();
 }
