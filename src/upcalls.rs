@@ -64,8 +64,6 @@ upcalls! {
     fn lock_trace = tetra_lock_trace(trace: &[core::sync::atomic::AtomicUsize]);
     /// sync -> debug::lock_report: a lock's misuse or long wait: what, where it was taken, and the core to ask where it is now.
     fn lock_report = tetra_lock_report(what: core::fmt::Arguments<'_>, taken_at: &[core::sync::atomic::AtomicUsize], ask: Option<usize>);
-    /// mm -> irq::ipi: runs `f` on every other core, in hardirq, and waits for it. The caller's irqs are on.
-    fn call_on_other_cores = tetra_call_on_other_cores(f: fn());
     /// mm -> irq::ipi: runs the function on each core that runs the kernel, irqs masked, and waits. Context: thread, irqs on; at boot, on one core, any.
     fn on_all_cores = tetra_on_all_cores(f: &(dyn Fn() + Sync));
     /// mm -> sched::timeout: sleeps for about a tick where that is possible, else pauses for a moment. Context: any.
@@ -89,7 +87,9 @@ mod host {
     /// Host: no deferred work.
     pub fn count_zero_work() {}
     /// Host: each test thread looks after its own core.
-    pub fn call_on_other_cores(_f: fn()) {}
+    pub fn on_all_cores(f: &(dyn Fn() + Sync)) {
+        f();
+    }
     /// Host: others run.
     pub fn wait_a_tick() {
         crate::arch::relax();

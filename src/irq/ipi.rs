@@ -112,12 +112,6 @@ pub fn call_on_others(f: impl Fn() + Sync) {
     call_mask(cpu::online_mask() & !(1 << cpu::id()), &f).expect("the cores of the online mask are online");
 }
 
-/// Upcall of mm: as [`call_on_others`].
-#[unsafe(no_mangle)]
-fn tetra_call_on_other_cores(f: fn()) {
-    call_on_others(f);
-}
-
 /// Runs `f` in a hardirq of this core: it interrupts itself. For tests of what is different there. Rules as for `call_on`.
 #[track_caller]
 pub fn interrupt_self(f: impl Fn() + Sync) {

@@ -165,9 +165,10 @@ pub fn list_lengths(cpu: usize, zone: ZoneType) -> [(u32, u32); NR_LISTED_ORDERS
 ///
 /// Context: any; a thread that may sleep for the other cores' lists.
 pub fn drain_all() {
-    slow::drain_local();
-    if !crate::cpu::is_atomic() {
-        upcalls::call_on_other_cores(slow::drain_local);
+    if crate::cpu::is_atomic() {
+        slow::drain_local();
+    } else {
+        upcalls::on_all_cores(&slow::drain_local);
     }
 }
 
