@@ -85,7 +85,7 @@ fn values_and_closures_are_dropped_once() {
     check!(eventually(|| late.is_finished()));
     drop(late);
     check!(eventually(|| DROPS.load(Ordering::Relaxed) == 3));
-    check!(eventually(|| thread::nr_threads() == before));
+    check!(eventually(|| thread::nr_threads() <= before));
 }
 
 case!(a_created_thread_waits_for_its_start);
@@ -460,7 +460,7 @@ fn a_thousand_threads_are_all_joined() {
         }
     }
     check_eq!(DONE.load(Ordering::Relaxed), BATCH * BATCHES);
-    check!(eventually(|| thread::nr_threads() == before));
+    check!(eventually(|| thread::nr_threads() <= before));
 }
 
 case!(features_can_be_switched);
