@@ -130,7 +130,7 @@ impl Shell {
     /// Context: thread; may sleep.
     pub fn run_script(&mut self, script: &str) -> Status {
         let Self { editor, executor } = self;
-        editor.hide(&mut Raw(executor.port())).expect("a port takes all text");
+        editor.hide(&mut Raw::new(executor.port())).expect("a port takes all text");
 
         executor.port().clear_interrupt();
         executor.run(script, editor.history(), |port, source| {
@@ -142,7 +142,8 @@ impl Shell {
     }
 
     fn feed(&mut self, byte: u8) {
-        match self.editor.feed(byte, &mut Raw(self.executor.port())) {
+        let event = self.editor.feed(byte, &mut Raw::new(self.executor.port()));
+        match event {
             Event::None => return,
             Event::Line => self.run_entered(),
             Event::Interrupt => self.executor.set_status(status::INTERRUPTED),
@@ -167,7 +168,7 @@ impl Shell {
     fn show_prompt(&mut self) {
         let Self { editor, executor } = self;
         executor.port().finish_row();
-        editor.redraw(&mut Raw(executor.port())).expect("a port takes all text");
+        editor.redraw(&mut Raw::new(executor.port())).expect("a port takes all text");
     }
 }
 

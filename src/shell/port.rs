@@ -11,6 +11,8 @@ use core::cell::Cell;
 use core::fmt::{self, Write};
 use core::time::Duration;
 
+use arrayvec::ArrayString;
+
 /// What the shell needs of a terminal. Bytes are raw in both directions: the shell sends its own carriage returns.
 pub trait Console: Sync {
     /// Takes a byte that was received, if there is one.
@@ -170,13 +172,44 @@ impl Port {
     }
 }
 
-/// Writes to the terminal as it is, for the editor. Never fails.
-pub(super) struct Raw<'a>(pub(super) &'a Port);
+/// Writes to the terminal as it is, for the editor. Never fails. What one key changes is sent in one piece, when this is dropped: the editor writes
+/// character by character, and each piece takes the console's lock.
+pub(super) struct Raw<'a> {
+    port: &'a Port,
+    piece: ArrayString<PIECE>,
+}
+
+/// Bytes that are sent at a time: more than most keys change.
+const PIECE: usize = 128;
+
+impl<'a> Raw<'a> {
+    pub(super) const fn new(port: &'a Port) -> Self {
+        Self { port, piece: ArrayString::new_const() }
+    }
+
+    fn flush(&mut self) {
+        if !self.piece.is_empty() {
+            self.port.write_raw(&self.piece);
+            self.piece.clear();
+        }
+    }
+}
 
 impl Write for Raw<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.write_raw(text);
+        if self.piece.try_push_str(text).is_err() {
+            self.flush();
+            if self.piece.try_push_str(text).is_err() {
+                self.port.write_raw(text);
+            }
+        }
         Ok(())
+    }
+}
+
+impl Drop for Raw<'_> {
+    fn drop(&mut self) {
+        self.flush();
     }
 }
 
