@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::time::Duration;
 use tetra::drivers::gicv2::IntId;
 use tetra::irq::ipi::{self, AsyncCall, AsyncError};
-use tetra::irq::{self, IrqError, IrqReturn, lines};
+use tetra::irq::{self, IrqError, IrqReturn, lines, wild_line};
 use tetra::platform::hardware::gic;
 use tetra::{arch, cpu, init, sched, time};
 use tetra_tests::{case, check, check_eq, suite};
@@ -170,6 +170,8 @@ fn a_line_that_no_handler_claims_is_masked() {
     while gic().is_enabled(intid(LINE)) && raised < 2000 {
         raised += 1;
         let before = calls(5);
+        // Raised by the kernel, so that it is no storm, however fast this goes.
+        wild_line::note_software(LINE);
         raise(LINE);
         check!(wait_until(|| calls(5) > before || !gic().is_enabled(intid(LINE))));
     }
