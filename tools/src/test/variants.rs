@@ -24,6 +24,8 @@ const ELSEWHERE: u64 = 0x20_0000;
 const NOISE: u64 = 0x400_0000;
 /// End of the ARM's part of the first GiB, as QEMU's mailbox has it.
 const END_OF_LOW_MEMORY: u64 = 0x3c00_0000;
+/// Beyond what the kernel occupies where it is linked: cores that wait in the old place, and are slow to leave it, must find it as it was.
+const FAR_AWAY: u64 = 0x0200_0000;
 /// The Pi's interrupt controller has a secure side; QEMU's has one if asked.
 const SECURE_GIC: &str = "-global arm_gic.has-security-extensions=on";
 /// The shim's entry level, and all that can be told from `cpus`.
@@ -197,7 +199,7 @@ fn all_cores_at_once() -> Vec<Entry> {
     vec![
         Entry::elf("el3-all-cores", LINKED, |_| ()),
         Entry::elf("el3-all-cores-secure-gic", LINKED, |_| ()).qemu(SECURE_GIC),
-        Entry::elf("el3-all-cores-moved", ELSEWHERE, |_| ()),
+        Entry::elf("el3-all-cores-moved", FAR_AWAY, |_| ()),
         Entry::elf("el3-all-cores-icount", LINKED, |_| ()).qemu("-icount shift=0,sleep=off"),
         Entry::elf("el3-all-cores-mmu-on", LINKED, Shim::mmu_on),
         Entry::elf("el2-all-cores", LINKED, |shim| shim.drop_to(2)),
