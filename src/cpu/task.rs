@@ -108,6 +108,8 @@ pub struct Task {
     /// The owner of the mutex that the thread waits for: along these a waiter's urgency is handed on. A hint: written by the waiter, and under that
     /// mutex's lock when the owner changes.
     waits_for: AtomicPtr<Task>,
+    /// How often the thread holds the big kernel lock. Written by the thread itself.
+    lock_depth: AtomicU32,
 }
 
 impl Task {
@@ -118,6 +120,7 @@ impl Task {
             pid: AtomicU32::new(0),
             name: [const { AtomicU64::new(0) }; 2],
             waits_for: AtomicPtr::new(ptr::null_mut()),
+            lock_depth: AtomicU32::new(0),
         }
     }
 
@@ -150,6 +153,7 @@ impl Task {
         self.pid.store(pid, Ordering::Relaxed);
         self.set_name(name);
         self.set_waits_for(None);
+        self.set_lock_depth(0);
         self.set_state(state);
     }
 
@@ -158,6 +162,17 @@ impl Task {
     pub fn waits_for(&self) -> Option<&'static Task> {
         // SAFETY: null, or what `set_waits_for` stored: blocks are statics.
         unsafe { self.waits_for.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// How often the thread holds the big kernel lock. Context: the thread itself; of another, a hint.
+    #[inline]
+    pub fn lock_depth(&self) -> u32 {
+        self.lock_depth.load(Ordering::Relaxed)
+    }
+
+    /// Notes that depth. Context: the thread itself, or its maker.
+    pub fn set_lock_depth(&self, depth: u32) {
+        self.lock_depth.store(depth, Ordering::Relaxed);
     }
 
     /// Notes whom the thread waits for. Context: the waiter, or who hands the mutex on to another.

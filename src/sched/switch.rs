@@ -29,6 +29,7 @@ use crate::arch::{self, counter, switch};
 use crate::cpu::task::TaskState;
 use crate::cpu::{self, IrqGuard, irq_guard};
 use crate::irq::softirq;
+use crate::sync::bkl;
 use core::sync::atomic::Ordering;
 
 /// Ticks of a time slice: equals take turns after so many.
@@ -52,9 +53,21 @@ enum Why {
 /// # Panics
 /// If it is called with irqs off or in a preemption-off section: the guard would belong to the next thread.
 pub fn schedule() {
+    if current().task().lock_depth() != 0 {
+        return schedule_without_bkl();
+    }
     let irqs_off = IrqGuard::new();
     switch_threads(Why::Called);
     drop(irqs_off);
+}
+
+/// The big kernel lock is not held over a sleep.
+#[cold]
+#[inline(never)]
+fn schedule_without_bkl() {
+    let depth = bkl::release_for_sleep();
+    schedule();
+    bkl::take_again(depth);
 }
 
 /// Lets the threads of the same priority go first. With none ready it comes back at once.

@@ -10,7 +10,9 @@
 //! | counting without sharing a cache line | [`percpu_counter`] |
 //! | what is made once | [`once`] |
 //! | waiting for a condition, or for an event | [`wait_queue`], [`completion`] |
-//! | locks whose takers sleep | [`mutex`], [`semaphore`] |
+//! | locks whose takers sleep | [`mutex`], [`semaphore`], [`rw_semaphore`] |
+//! | waiting for data under a mutex | [`condvar`] |
+//! | the lock that a sleep gives back | [`bkl`] |
 //! | what sleeping locks are made of | `wait_room`, `tokens`, `raw_mutex` |
 //! | who holds a lock, recursion, long waits | [`debug_spinlock`] |
 //! | in which order locks are taken, and which could deadlock | [`lockdep`]; [`lock_class`], [`held_locks`] |
@@ -21,7 +23,9 @@
 pub mod atomic;
 pub mod barrier;
 pub mod bitops;
+pub mod bkl;
 pub mod completion;
+pub mod condvar;
 #[cfg(target_os = "none")]
 mod critical_section;
 #[cfg(feature = "debug_spinlock")]
@@ -46,6 +50,7 @@ pub mod policy;
 pub mod raw;
 mod raw_mutex;
 pub mod refcount;
+pub mod rw_semaphore;
 pub mod rwlock;
 pub mod semaphore;
 pub mod seqlock;
@@ -58,6 +63,7 @@ mod wait_room;
 
 pub use crate::__seq_data as seq_data;
 pub use completion::Completion;
+pub use condvar::Condvar;
 pub use lock::{Lock, LockGuard};
 pub use mutex::{Mutex, MutexGuard};
 pub use once::{Lazy, Once};
@@ -65,6 +71,7 @@ pub use percpu_counter::CounterCell;
 pub use policy::{BottomHalfDisabled, LocalIrqDisabled, PreemptDisabled};
 pub use raw::{McsNode, RawLock};
 pub use raw_mutex::LockError;
+pub use rw_semaphore::{RwSemaphore, RwSemaphoreReadGuard, RwSemaphoreWriteGuard};
 pub use rwlock::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 pub use semaphore::{DownError, Semaphore};
 pub use seqlock::{SeqCount, SeqData, SeqLatch, SeqLock};

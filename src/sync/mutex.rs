@@ -173,6 +173,11 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
     fn new(mutex: &'a Mutex<T>) -> Self {
         Self { mutex, _stays: PhantomData }
     }
+
+    /// Whose guard it is: for who gives it back and takes it again.
+    pub(super) fn mutex(guard: &Self) -> &'a Mutex<T> {
+        guard.mutex
+    }
 }
 
 impl<T: ?Sized> Deref for MutexGuard<'_, T> {

@@ -115,6 +115,19 @@ impl RawMutex {
         }
     }
 
+    /// As `lock`, unknown to the checks: for the lock that is given back over a sleep.
+    pub fn lock_unwatched(&self, sleep: Sleep) -> Result<(), LockError> {
+        if self.word.cmpxchg_zero_acquire(arch::current()).is_ok() || self.spin() { Ok(()) } else { self.wait(sleep) }
+    }
+
+    /// The reverse of `lock_unwatched`.
+    #[track_caller]
+    pub fn unlock_unwatched(&self) {
+        if self.word.cmpxchg_release(arch::current(), 0).is_err() {
+            self.unlock_slow(Location::caller());
+        }
+    }
+
     /// Somebody has it. A hint, unless the caller asks about itself. Context: any.
     pub fn is_locked(&self) -> bool {
         self.word.read() != 0

@@ -305,8 +305,9 @@ impl WaitRoom {
         };
         note.task.set_state(TaskState::RUNNING);
         let was_called = self.leave(&note);
-        if result.is_err() && was_called && kind == Kind::Exclusive {
-            // The call was for one thread, and this one does not answer it.
+        if was_called && kind == Kind::Exclusive {
+            // A call that is answered is followed by a look behind a new entry. This one came too late for that: it was for one thread, and goes to the
+            // next. At worst that one looks for nothing.
             self.call(1);
         }
         result

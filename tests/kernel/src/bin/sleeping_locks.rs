@@ -10,7 +10,10 @@ use core::time::Duration;
 use tetra::irq::ipi;
 use tetra::sched::kthread::{self, Builder, JoinHandle};
 use tetra::sched::{self, Priority, Signal, signal};
-use tetra::sync::{Completion, DownError, LockError, Mutex, Semaphore, SpinLock, WaitError, WaitQueue};
+use tetra::sync::bkl::{kernel_locked, lock_kernel, unlock_kernel};
+use tetra::sync::{
+    Completion, Condvar, DownError, LockError, Mutex, RwSemaphore, RwSemaphoreWriteGuard, Semaphore, SpinLock, WaitError, WaitQueue,
+};
 use tetra::util::errno::Errno;
 use tetra::{arch, time};
 use tetra_tests::{case, check, check_eq, suite};
@@ -325,6 +328,150 @@ fn a_handler_may_give_and_try() {
     check_eq!(waiter.join(), Ok(()));
     ipi::interrupt_self(|| PLACES.up());
     check!(PLACES.try_down() && !PLACES.try_down());
+}
+
+case!(readers_are_inside_together_and_a_writer_is_not_starved);
+fn readers_are_inside_together_and_a_writer_is_not_starved() {
+    static DATA: RwSemaphore<u32> = RwSemaphore::new(0);
+    let first = DATA.read();
+    check_eq!(kthread::run("reader", || DATA.try_read().is_some() && DATA.try_write().is_none()).unwrap().join(), Ok(true));
+    let writer = kthread::run("writer", || *DATA.write() += 1).unwrap();
+    check!(eventually(|| is_asleep(&writer)));
+    // Who comes behind the writer waits, although only a reader is inside.
+    check!(DATA.try_read().is_none());
+    let late = kthread::run("late", || *DATA.read()).unwrap();
+    check!(eventually(|| is_asleep(&late)));
+    drop(first);
+    check_eq!(late.join(), Ok(1));
+    check_eq!(writer.join(), Ok(()));
+    check!(!DATA.is_locked());
+}
+
+case!(a_downgrade_lets_readers_in_and_no_writer);
+fn a_downgrade_lets_readers_in_and_no_writer() {
+    static DATA: RwSemaphore<u32> = RwSemaphore::new(0);
+    let mut guard = DATA.write();
+    *guard = 7;
+    let readers = [(); 3].map(|()| kthread::run("reader", || *DATA.read()).unwrap());
+    check!(all_asleep(&readers));
+    let writer = kthread::run("writer", || *DATA.write() = 8).unwrap();
+    check!(eventually(|| is_asleep(&writer)));
+    let guard = RwSemaphoreWriteGuard::downgrade(guard);
+    readers.map(|reader| check_eq!(reader.join(), Ok(7)));
+    check!(is_asleep(&writer) && *guard == 7);
+    drop(guard);
+    check_eq!(writer.join(), Ok(()));
+    check_eq!(*DATA.read(), 8);
+}
+
+case!(a_writer_that_is_killed_lets_the_readers_behind_it_in);
+fn a_writer_that_is_killed_lets_the_readers_behind_it_in() {
+    static DATA: RwSemaphore<u32> = RwSemaphore::new(5);
+    let inside = DATA.read();
+    let writer = kthread::run("writer", || DATA.write_killable().map(drop)).unwrap();
+    check!(eventually(|| is_asleep(&writer)));
+    let reader = kthread::run("reader", || *DATA.read()).unwrap();
+    check!(eventually(|| is_asleep(&reader)));
+    signal::send(writer.thread(), Signal::Kill);
+    check_eq!(writer.join(), Ok(Err(LockError::Interrupted)));
+    check_eq!(reader.join(), Ok(5));
+    drop(inside);
+    check!(!DATA.is_locked() && DATA.try_write().is_some());
+}
+
+case!(writers_of_a_rw_semaphore_exclude_each_other);
+fn writers_of_a_rw_semaphore_exclude_each_other() {
+    static DATA: RwSemaphore<(u32, u32)> = RwSemaphore::new((0, 0));
+    let handles = [0u32; 8].map(|_| {
+        kthread::run("mixed", || {
+            for round in 0..100 {
+                if round % 4 == 0 {
+                    let mut data = DATA.write();
+                    data.0 += 1;
+                    sched::yield_now();
+                    data.1 += 1;
+                } else {
+                    let data = DATA.read();
+                    check_eq!(data.0, data.1);
+                }
+            }
+        })
+        .unwrap()
+    });
+    handles.map(|handle| check_eq!(handle.join(), Ok(())));
+    check_eq!(*DATA.read(), (200, 200));
+}
+
+case!(a_condition_variable_loses_no_notification);
+fn a_condition_variable_loses_no_notification() {
+    static STOCK: Mutex<u32> = Mutex::new(0);
+    static CAME: Condvar = Condvar::new();
+    const EACH: u32 = 60;
+    let takers = [(); 3].map(|()| {
+        kthread::run("taker", || {
+            for _ in 0..EACH {
+                *CAME.wait_while(STOCK.lock(), |stock| *stock == 0) -= 1;
+            }
+        })
+        .unwrap()
+    });
+    for _ in 0..3 * EACH {
+        *STOCK.lock() += 1;
+        CAME.notify_one();
+    }
+    takers.map(|taker| check_eq!(taker.join(), Ok(())));
+    check_eq!(*STOCK.lock(), 0);
+
+    static IS_OPEN: Mutex<bool> = Mutex::new(false);
+    let guests = [(); 3].map(|()| kthread::run("guest", || drop(CAME.wait_while(IS_OPEN.lock(), |open| !*open))).unwrap());
+    check!(all_asleep(&guests));
+    *IS_OPEN.lock() = true;
+    CAME.notify_all();
+    guests.map(|guest| check_eq!(guest.join(), Ok(())));
+
+    let waiter = kthread::run("killed", || CAME.wait_while_killable(STOCK.lock(), |stock| *stock == 0).map(drop)).unwrap();
+    check!(eventually(|| is_asleep(&waiter)));
+    signal::send(waiter.thread(), Signal::Kill);
+    check_eq!(waiter.join(), Ok(Err(LockError::Interrupted)));
+}
+
+case!(the_big_kernel_lock_is_free_while_its_owner_sleeps);
+fn the_big_kernel_lock_is_free_while_its_owner_sleeps() {
+    static INSIDE: AtomicU32 = AtomicU32::new(0);
+    static MAY_GO_ON: Completion = Completion::new();
+    let sleeper = kthread::run("sleeper", || {
+        lock_kernel();
+        lock_kernel();
+        MAY_GO_ON.wait();
+        let is_mine_again = kernel_locked() && INSIDE.load(Ordering::Relaxed) == 0;
+        unlock_kernel();
+        let is_mine_still = kernel_locked();
+        unlock_kernel();
+        is_mine_again && is_mine_still && !kernel_locked()
+    })
+    .unwrap();
+    check!(eventually(|| is_asleep(&sleeper)));
+    // It sleeps with a depth of two, and another gets it at once.
+    lock_kernel();
+    INSIDE.store(1, Ordering::Relaxed);
+    MAY_GO_ON.complete();
+    let deadline = time::uptime() + Duration::from_millis(30);
+    while time::uptime() < deadline {
+        arch::relax();
+    }
+    // The sleeper, long awake, has not got past its wait.
+    check!(!sleeper.is_finished() && kernel_locked());
+    INSIDE.store(0, Ordering::Relaxed);
+    unlock_kernel();
+    check_eq!(sleeper.join(), Ok(true));
+}
+
+case!(giving_back_a_big_kernel_lock_that_is_not_held_is_reported, alone: "expect unlock_kernel by .* which does not hold\nexit 0");
+fn giving_back_a_big_kernel_lock_that_is_not_held_is_reported() {
+    unlock_kernel();
+    lock_kernel();
+    check!(kernel_locked());
+    unlock_kernel();
 }
 
 case!(sleeping_under_a_spinlock_is_reported,
