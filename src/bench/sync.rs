@@ -8,8 +8,8 @@ use crate::sync::atomic::{AtomicU32, AtomicU64};
 use crate::sync::bitops::BitOps;
 use crate::sync::policy::Policy;
 use crate::sync::{
-    BottomHalfDisabled, Completion, CounterCell, McsNode, McsSpinLock, Mutex, RwLock, RwSemaphore, Semaphore, SeqCount, SeqLock, SpinLock, TasSpinLock,
-    WaitQueue,
+    BottomHalfDisabled, Completion, CounterCell, McsNode, McsSpinLock, Mutex, RwLock, RwSemaphore, Semaphore, SeqCount, SeqLock, SpinLock,
+    TasSpinLock, WaitQueue,
 };
 use core::pin::pin;
 

@@ -196,6 +196,12 @@ impl Task {
     }
 }
 
+impl Default for Task {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl fmt::Display for Task {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (pid {})", self.name(), self.pid())

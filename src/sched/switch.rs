@@ -1,7 +1,8 @@
 //! The story of a context switch.
 //!
-//! 1. **Why.** A thread sleeps or yields ([`schedule`]), or something more urgent is ready and the thread is preempted: where its last section ends
-//!    (`preempt_schedule`) or where an interrupt returns to it (`preempt_schedule_irq`).
+//! 1. **Why.** A thread sleeps or yields ([`schedule`]; the big kernel lock it gives back first, and takes again when it returns), or something more
+//!    urgent is ready and the thread is preempted: where its last section ends (`preempt_schedule`) or where an interrupt returns to it
+//!    (`preempt_schedule_irq`).
 //! 2. **Irqs go off**, to exactly one level, and no depth may be counted: a guard that the thread held would otherwise belong to the next one. Both are
 //!    asserted in every build, since what breaks them is a bug that corrupts quietly.
 //! 3. **The thread leaves the run queue if it sleeps.** Under the queue's lock: its state says so, and no signal ends such a sleep. A waker that looks

@@ -147,7 +147,7 @@ impl RawMutex {
         let result = if self.spin() { Ok(()) } else { self.wait(sleep) };
         // The figures of a wait are a core's.
         let _pinned = PreemptGuard::new();
-        drop(wait);
+        let _ended_first = wait;
         result
     }
 
@@ -255,7 +255,11 @@ impl RawMutex {
         let mut is_first = true;
         waiters.for_each(|waiter| {
             waiter.set_waits_for(Some(next));
-            if is_first { upcalls::begin_lending(next, waiter) } else { upcalls::raise_lending(next, waiter) }
+            if is_first {
+                upcalls::begin_lending(next, waiter)
+            } else {
+                upcalls::raise_lending(next, waiter)
+            }
             is_first = false;
         });
         upcalls::end_lending(cpu::current());

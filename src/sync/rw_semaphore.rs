@@ -48,6 +48,8 @@ const WAITERS: u32 = 1 << 0;
 const WRITER: u32 = 1 << 1;
 /// One reader.
 const READER: u32 = 1 << 2;
+/// More readers than there are threads by far: their guards are leaked. A count that wrapped would let a writer in beside them.
+const TOO_MANY: u32 = 1 << 31;
 
 /// Data that many may read or one may change: Linux's `struct rw_semaphore`.
 #[doc(alias("DECLARE_RWSEM", "init_rwsem"))]
@@ -184,7 +186,7 @@ impl<T: ?Sized> RwSemaphore<T> {
             return self.word.cmpxchg_zero_acquire(WRITER).is_ok();
         }
         let mut word = self.word.read();
-        while word & (WAITERS | WRITER) == 0 {
+        while word & (WAITERS | WRITER | TOO_MANY) == 0 {
             let with_me = word + READER;
             if self.word.try_cmpxchg_acquire(&mut word, with_me) {
                 return true;
@@ -199,10 +201,11 @@ impl<T: ?Sized> RwSemaphore<T> {
     fn enter_slow(&self, access: Access, sleep: Sleep) -> Result<(), LockError> {
         let kind = if access == Access::Exclusive { Kind::Exclusive } else { Kind::Shared };
         let wait = self.meta.contended(access, 0);
-        let waited = self.room.wait_for_turn(sleep, kind, |waiters| self.enter_or_queue(kind, waiters), |waiters| self.let_in(waiters), || false);
+        let waited =
+            self.room.wait_for_turn(sleep, kind, |waiters| self.enter_or_queue(kind, waiters), |waiters| self.let_in(waiters), || false);
         // The figures of a wait are a core's.
         let _pinned = PreemptGuard::new();
-        drop(wait);
+        let _ended_first = wait;
         waited.map_err(|_| LockError::Interrupted)
     }
 
@@ -211,6 +214,7 @@ impl<T: ?Sized> RwSemaphore<T> {
         let (in_the_way, entry) = if kind == Kind::Exclusive { (!WAITERS, WRITER) } else { (WRITER, READER) };
         let mut word = self.word.read();
         loop {
+            assert!(word & TOO_MANY == 0, "too many readers of a rw-semaphore: their guards are leaked somewhere");
             let may_enter = word & in_the_way == 0 && waiters.is_empty();
             let new = if may_enter { word + entry } else { word | WAITERS };
             if self.word.try_cmpxchg_acquire(&mut word, new) {

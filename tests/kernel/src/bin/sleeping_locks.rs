@@ -47,7 +47,7 @@ fn priority(number: usize) -> Priority {
 case!(a_mutex_lets_one_thread_in_at_a_time);
 fn a_mutex_lets_one_thread_in_at_a_time() {
     static COUNT: Mutex<u32> = Mutex::new(0);
-    const ROUNDS: u32 = 200;
+    const ROUNDS: u32 = 60;
     let handles = [(); 8].map(|()| {
         kthread::run("counter", || {
             for round in 0..ROUNDS {
@@ -61,7 +61,9 @@ fn a_mutex_lets_one_thread_in_at_a_time() {
         })
         .unwrap()
     });
-    handles.map(|handle| check_eq!(handle.join(), Ok(())));
+    for handle in handles {
+        check_eq!(handle.join(), Ok(()));
+    }
     check_eq!(*COUNT.lock(), 8 * ROUNDS);
     check!(!COUNT.is_locked());
 }
@@ -187,7 +189,9 @@ fn complete_wakes_one_and_complete_all_the_rest() {
     sched::msleep(30);
     check_eq!(WOKEN.load(Ordering::Relaxed), 1);
     DONE.complete_all();
-    handles.map(|handle| check_eq!(handle.join(), Ok(())));
+    for handle in handles {
+        check_eq!(handle.join(), Ok(()));
+    }
     // It stays complete, and a further event changes nothing.
     DONE.complete();
     DONE.wait();
@@ -246,7 +250,7 @@ case!(a_wait_queue_loses_no_wake_up);
 fn a_wait_queue_loses_no_wake_up() {
     static TURN: AtomicU32 = AtomicU32::new(0);
     static PLACES: [WaitQueue; 2] = [const { WaitQueue::new() }; 2];
-    const ROUNDS: u32 = 500;
+    const ROUNDS: u32 = 200;
 
     fn play(me: u32) {
         for round in 0..ROUNDS {
@@ -285,7 +289,9 @@ fn a_wake_up_reaches_all_but_of_the_exclusive_one() {
     check_eq!(NR_LOOKS.load(Ordering::Relaxed), looks + 1);
     STOCK.store(3, Ordering::Relaxed);
     QUEUE.wake_up_all();
-    workers.map(|worker| check_eq!(worker.join(), Ok(Ok(()))));
+    for worker in workers {
+        check_eq!(worker.join(), Ok(Ok(())));
+    }
     check!(!QUEUE.has_sleeper());
 }
 
@@ -306,7 +312,9 @@ fn a_semaphore_lets_so_many_in() {
         })
         .unwrap()
     });
-    handles.map(|handle| check_eq!(handle.join(), Ok(())));
+    for handle in handles {
+        check_eq!(handle.join(), Ok(()));
+    }
     check_eq!((MOST.load(Ordering::Relaxed), PLACES.count()), (3, 3));
 }
 
@@ -357,7 +365,9 @@ fn a_downgrade_lets_readers_in_and_no_writer() {
     let writer = kthread::run("writer", || *DATA.write() = 8).unwrap();
     check!(eventually(|| is_asleep(&writer)));
     let guard = RwSemaphoreWriteGuard::downgrade(guard);
-    readers.map(|reader| check_eq!(reader.join(), Ok(7)));
+    for reader in readers {
+        check_eq!(reader.join(), Ok(7));
+    }
     check!(is_asleep(&writer) && *guard == 7);
     drop(guard);
     check_eq!(writer.join(), Ok(()));
@@ -398,7 +408,9 @@ fn writers_of_a_rw_semaphore_exclude_each_other() {
         })
         .unwrap()
     });
-    handles.map(|handle| check_eq!(handle.join(), Ok(())));
+    for handle in handles {
+        check_eq!(handle.join(), Ok(()));
+    }
     check_eq!(*DATA.read(), (200, 200));
 }
 
@@ -419,7 +431,9 @@ fn a_condition_variable_loses_no_notification() {
         *STOCK.lock() += 1;
         CAME.notify_one();
     }
-    takers.map(|taker| check_eq!(taker.join(), Ok(())));
+    for taker in takers {
+        check_eq!(taker.join(), Ok(()));
+    }
     check_eq!(*STOCK.lock(), 0);
 
     static IS_OPEN: Mutex<bool> = Mutex::new(false);
@@ -427,7 +441,9 @@ fn a_condition_variable_loses_no_notification() {
     check!(all_asleep(&guests));
     *IS_OPEN.lock() = true;
     CAME.notify_all();
-    guests.map(|guest| check_eq!(guest.join(), Ok(())));
+    for guest in guests {
+        check_eq!(guest.join(), Ok(()));
+    }
 
     let waiter = kthread::run("killed", || CAME.wait_while_killable(STOCK.lock(), |stock| *stock == 0).map(drop)).unwrap();
     check!(eventually(|| is_asleep(&waiter)));
