@@ -88,6 +88,6 @@ pub fn averages() -> [Load; 3] {
 impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rounded = self.0 + ONE / 200;
-        write!(f, "{}.{:02}", rounded >> SHIFT, (rounded & (ONE - 1)) * 100 >> SHIFT)
+        write!(f, "{}.{:02}", rounded >> SHIFT, ((rounded & (ONE - 1)) * 100) >> SHIFT)
     }
 }

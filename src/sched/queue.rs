@@ -39,11 +39,13 @@ pub struct ReadyQueue {
 
 impl ReadyQueue {
     /// Empty lists.
+    #[expect(clippy::new_without_default, reason = "only ever a static or a part of one")]
     pub const fn new() -> Self {
         Self { first: [NONE; NR_PRIORITIES], last: [NONE; NR_PRIORITIES], map: 0, len: 0 }
     }
 
     /// Threads in all lists.
+    #[expect(clippy::len_without_is_empty, reason = "`highest` says so")]
     pub fn len(&self) -> usize {
         self.len as usize
     }

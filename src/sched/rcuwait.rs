@@ -20,6 +20,7 @@ pub struct RcuWait {
 
 impl RcuWait {
     /// A place where nobody waits.
+    #[expect(clippy::new_without_default, reason = "only ever a static or a part of one")]
     pub const fn new() -> Self {
         Self { waiter: AtomicPtr::new(ptr::null_mut()) }
     }

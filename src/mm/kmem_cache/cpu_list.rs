@@ -139,7 +139,9 @@ pub(in crate::mm) unsafe fn free_any(object: *mut u8) -> bool {
     let page = (offset.rotate_right(3) >> (PAGE_SHIFT - 3)) as usize;
     if page < slabs.nr_pages {
         // SAFETY: `descs` has `nr_pages` descriptors.
-        let desc = unsafe { &*slabs.descs.add(page) };
+        let desc = unsafe { slabs.descs.add(page) };
+        // SAFETY: they live for ever.
+        let desc = unsafe { &*desc };
         if desc.is_slab_page() {
             // SAFETY: the owner of a slab's page is the number of a cache (`slabs::new_slab`).
             let list = unsafe { list(&mut slabs.lists, desc.slab_slot()) };

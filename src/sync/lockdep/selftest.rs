@@ -213,8 +213,11 @@ const FORMS: [LockForm; 7] = [
     LockForm { name: "rwsem-r", access: Shared, is_sleeping: true, context: Context::THREAD },
 ];
 
+/// Pairs of locks that are taken one inside the other.
+type Pairs = &'static [(u16, u16)];
+
 /// Name, pairs taken one after the other, deadlock?
-const ORDERS: [(&str, &[(u16, u16)], bool); 9] = [
+const ORDERS: [(&str, Pairs, bool); 9] = [
     ("A-A", &[(A, A)], true),
     ("A-B-B-A", &[(A, B), (B, A)], true),
     ("A-B-B-C-C-A", &[(A, B), (B, C), (C, A)], true),
