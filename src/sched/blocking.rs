@@ -96,7 +96,7 @@ fn tetra_held_locks() -> Option<&'static crate::sync::held_locks::HeldLocks> {
 
 /// The running thread ends: whatever it still holds stays held, and those who wait for it learn that. Context: thread, irqs on.
 pub(super) fn give_up_locks() {
-    if may_hold_locks(super::kthread::has_oopsed(current())) {
+    if holds_locks() {
         // The block is never used again.
         mem::forget(ThreadRef::current());
         current().set_life(Life::Over);
@@ -107,16 +107,12 @@ pub(super) fn give_up_locks() {
     current().held_locks.clear();
 }
 
-/// A thread that ended in good order is checked; one that faulted had no chance to give anything back.
-#[cfg(feature = "lockdep")]
-fn may_hold_locks(has_oopsed: bool) -> bool {
-    if has_oopsed { !current().held_locks.is_empty() } else { !crate::sync::lockdep::check_no_locks_held() }
-}
-
-/// Without the checks only a fault tells that something may be left.
-#[cfg(not(feature = "lockdep"))]
-fn may_hold_locks(has_oopsed: bool) -> bool {
-    has_oopsed
+/// The running thread has leaked a guard. Known only where held locks are noted.
+fn holds_locks() -> bool {
+    #[cfg(feature = "lockdep")]
+    return !crate::sync::lockdep::check_no_locks_held();
+    #[cfg(not(feature = "lockdep"))]
+    false
 }
 
 fn wake_who_waits_for(dead: &'static Task) {
