@@ -61,10 +61,10 @@ pub fn usleep_range(min: u64, max: u64) {
     sleep_for(Duration::from_micros(min), schedule_hrtimeout);
 }
 
-/// Upcall of mm: sleeps for about a tick. Boot, and whoever may not sleep, pauses instead.
+/// Upcall of mm: sleeps for about a tick. Boot, idle threads and whoever may not sleep pause instead.
 #[unsafe(no_mangle)]
 fn tetra_wait_a_tick() {
-    if crate::cpu::is_atomic() || crate::cpu::online_mask() == 0 {
+    if crate::cpu::online_mask() == 0 || crate::cpu::is_atomic() || current().is_idle() {
         crate::arch::relax();
     } else {
         sleep_for(Duration::from_millis(1), schedule_timeout);

@@ -602,7 +602,7 @@ fn a_request_that_must_not_fail_is_not_made_to() {
     let [small, large] = [64, 20_000].map(|size| (kmalloc(size, GFP | GfpFlags::NOFAIL), kmalloc(size, GFP | GfpFlags::NOWARN)));
     check!(set_failslab("off").is_ok());
     check!(small.1.is_err() && large.1.is_err());
-    [small.0, large.0].map(|object| free(object.unwrap()));
+    [small.0, large.0].into_iter().for_each(|object| free(object.unwrap()));
 }
 
 case!(what_was_freed_last_is_given_first);
