@@ -114,7 +114,6 @@ pub struct Task {
 
 impl Task {
     /// A block that no thread uses.
-    #[expect(clippy::new_without_default, reason = "only ever a static or a part of one")]
     pub const fn new() -> Self {
         Self {
             state: AtomicU32::new(TaskState::DEAD.bits()),

@@ -91,7 +91,8 @@ pub fn slab_zeroing() -> (bool, bool) {
 
 /// Arms what is to fail: `failslab=`, `fail_page_alloc=`, `fail_vmalloc=`. Context: thread, all cores run.
 fn arm_failures() {
-    let setters: [(&str, fn(&str) -> Result<(), Errno>); 3] =
+    type Setter = fn(&str) -> Result<(), Errno>;
+    let setters: [(&str, Setter); 3] =
         [("failslab", kmalloc::set_failslab), ("fail_page_alloc", slow::set_failures), ("fail_vmalloc", |text| FAIL_VMALLOC.set(text))];
     for (key, set) in setters {
         if let Some(text) = argument().string(key)

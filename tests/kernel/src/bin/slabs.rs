@@ -390,7 +390,7 @@ fn an_object_is_constructed_once_and_keeps_its_state() {
     for _ in 0..10 {
         let object = cache.alloc(GFP).unwrap();
         // SAFETY: ours, constructed.
-        check_eq!(unsafe { object.as_ptr().add(39).read() }, 0x77);
+        check_eq!(unsafe { object.as_ptr().wrapping_add(39).read() }, 0x77);
         free(object);
     }
     check_eq!(BUILT.load(Ordering::Relaxed) as usize, cache.usage().nr_objects);
@@ -481,7 +481,8 @@ fn exchange(seed: &mut u64) {
     if let Some(other) = NonNull::new(other) {
         let size = ksize(other);
         // SAFETY: handed over to us by the swap.
-        let ends = unsafe { (other.as_ptr().add(1).read(), other.as_ptr().add(size - 1).read()) };
+        let byte = |at: usize| unsafe { other.as_ptr().wrapping_add(at).read() };
+        let ends = (byte(1), byte(size - 1));
         check_eq!(ends, (canary(size), canary(size)));
         free(other);
     }
@@ -521,13 +522,13 @@ fn exhaustion_is_an_error_and_all_comes_back() {
         while let Ok(object) = cache.alloc(gfp | GfpFlags::NOWARN) {
             let chunk = object.cast::<Chunk>();
             // SAFETY: ours, with room and alignment for the link.
-            unsafe { (&raw mut (*chunk.as_ptr()).next).write(chain) };
+            unsafe { chunk.cast::<Option<NonNull<Chunk>>>().write(chain) };
             chain = Some(chunk);
             nr += 1;
         }
         while let Some(chunk) = chain {
             // SAFETY: written above.
-            chain = unsafe { (&raw const (*chunk.as_ptr()).next).read() };
+            chain = unsafe { chunk.cast::<Option<NonNull<Chunk>>>().read() };
             free(chunk.cast());
         }
         nr

@@ -113,7 +113,7 @@ fn ten_thousand_random_timers_on_four_cores_fire_in_order_and_none_early() {
         let first = cpu::id() * PER_CORE;
         for (number, timer) in TIMERS.iter().enumerate().skip(first).take(PER_CORE) {
             // Near and far, so that several levels of the wheel are used.
-            let range_us = if random(number as u64) % 4 == 0 { 3_000_000 } else { 300_000 };
+            let range_us = if random(number as u64).is_multiple_of(4) { 3_000_000 } else { 300_000 };
             let after = Duration::from_micros(random(number as u64 + 77) % range_us);
             timer.data().arm(after);
             timer.start(after);
