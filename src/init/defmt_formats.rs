@@ -41,6 +41,7 @@ as_shown! {
 as_debugged! {
     crate::arch::mmu::MapError,
     crate::irq::IrqError,
+    crate::mm::shrinker::ShrinkerError,
     crate::sched::kthread::SpawnError,
     crate::mm::phys_range::PhysRange,
 }
