@@ -8,8 +8,10 @@ use crate::mm::kmalloc;
 use crate::mm::page_alloc::slow;
 use crate::mm::vmalloc::FAIL_VMALLOC;
 use crate::mm::zone::Borders;
+use crate::sync::rcu;
 use crate::util::cmdline::{self, CommandLine, PARAMS, Param, ValueError};
 use crate::util::errno::Errno;
+use core::time::Duration;
 
 macro_rules! params {
     ($($name:ident: $key:literal = $value:literal, $help:literal;)*) => {$(
@@ -32,6 +34,8 @@ params! {
     FAIL_VMALLOC_PARAM: "fail_vmalloc" = "INTERVAL,PERCENT,SPACE,TIMES", "likewise, vmallocs";
     INIT_ON_ALLOC: "init_on_alloc" = "0|1", "zero every slab object when it is allocated";
     INIT_ON_FREE: "init_on_free" = "0|1", "zero every slab object when it is freed";
+    RCU_STRICT: "rcu_strict_grace_period" = "", "every RCU read section's end is reported at once (builds with checks)";
+    RCU_STALL: "rcu_stall_timeout" = "SECONDS", "report an RCU grace period that waits longer, 21 if not given; 0: never";
     PANIC: "panic" = "SECONDS", "reboot this long after a panic; 0 halts";
     KTAP: "ktap" = "list|run:CASES", "a test suite's image: list its cases, or run these";
     RUN: "run" = "\"COMMANDS\"", "run these shell commands, then power off with their status";
@@ -60,6 +64,16 @@ pub fn apply_early() {
     }
     if let Some(seconds) = number("panic") {
         panic::set_reboot_after(seconds.min(u64::from(u32::MAX)) as u32);
+    }
+}
+
+/// `rcu_stall_timeout=`, `rcu_strict_grace_period`.
+pub fn set_up_rcu() {
+    if let Some(seconds) = number("rcu_stall_timeout") {
+        rcu::set_stall_timeout(Duration::from_secs(seconds));
+    }
+    if argument().iter().any(|argument| argument.is("rcu_strict_grace_period")) && !rcu::set_strict(true) {
+        pr_warn!("rcu_strict_grace_period: this build has no checks; build with the feature `debug`");
     }
 }
 
