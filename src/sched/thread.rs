@@ -191,6 +191,11 @@ impl Thread {
         self.on_cpu.load(Ordering::Relaxed)
     }
 
+    /// Off its core and in no run queue: a thread that was preempted on its way to sleep is not. Context: any; stale on return.
+    pub fn is_asleep(&self) -> bool {
+        !self.on_rq.load(Ordering::Relaxed) && !self.is_on_cpu()
+    }
+
     /// Cores it may run on.
     #[inline]
     pub fn affinity(&self) -> u32 {
