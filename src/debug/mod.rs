@@ -7,6 +7,8 @@
 //! | who called whom | [`backtrace`] |
 //! | names for addresses | [`symbols`], [`kallsyms`] |
 //! | the report and the end of a kernel | [`mod@panic`], [`report`] |
+//! | the report and the end of a thread | `oops`, `report_log` |
+//! | `BUG!`, `WARN_ON!` and what they have done | [`bug`], [`taint`] |
 //! | faults on purpose | [`provoke`] |
 //! | who holds a lock, and who waits | `lock_report` |
 //! | what a core is asked to do whatever it is doing | [`attention`] |
@@ -19,6 +21,7 @@ pub mod address;
 pub mod attention;
 #[cfg(target_os = "none")]
 pub mod backtrace;
+pub mod bug;
 #[cfg(target_os = "none")]
 mod bug_report;
 #[cfg(target_os = "none")]
@@ -28,11 +31,16 @@ pub mod kallsyms;
 #[cfg(target_os = "none")]
 mod lock_report;
 #[cfg(target_os = "none")]
+pub mod oops;
+#[cfg(target_os = "none")]
 pub mod panic;
 #[cfg(target_os = "none")]
 pub mod provoke;
 #[cfg(target_os = "none")]
 pub mod report;
 #[cfg(target_os = "none")]
+mod report_log;
+#[cfg(target_os = "none")]
 pub mod symbols;
 pub mod syndrome;
+pub mod taint;

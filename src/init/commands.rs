@@ -6,6 +6,7 @@ mod hardware;
 mod locks;
 mod log;
 mod memory;
+mod oops;
 mod slab;
 mod symbols;
 mod threads;

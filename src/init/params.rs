@@ -2,7 +2,7 @@
 
 use super::firmware;
 use crate::arch::NR_CPUS;
-use crate::debug::panic;
+use crate::debug::{bug, oops, panic};
 use crate::log;
 use crate::mm::kmalloc;
 use crate::mm::page_alloc::slow;
@@ -33,6 +33,8 @@ params! {
     INIT_ON_ALLOC: "init_on_alloc" = "0|1", "zero every slab object when it is allocated";
     INIT_ON_FREE: "init_on_free" = "0|1", "zero every slab object when it is freed";
     PANIC: "panic" = "SECONDS", "reboot this long after a panic; 0 halts";
+    PANIC_ON_OOPS: "panic_on_oops" = "[0|1]", "an oops ends the kernel and not only its thread";
+    PANIC_ON_WARN: "panic_on_warn" = "[0|1]", "a warning ends the kernel";
     KTAP: "ktap" = "list|run:CASES", "a test suite's image: list its cases, or run these";
     RUN: "run" = "\"COMMANDS\"", "run these shell commands, then power off with their status";
 }
@@ -61,6 +63,8 @@ pub fn apply_early() {
     if let Some(seconds) = number("panic") {
         panic::set_reboot_after(seconds.min(u64::from(u32::MAX)) as u32);
     }
+    oops::set_panic_on_oops(is_switched_on("panic_on_oops"));
+    bug::set_panic_on_warn(is_switched_on("panic_on_warn"));
 }
 
 /// `mem=`.
@@ -120,6 +124,12 @@ pub fn max_cpus() -> usize {
             NR_CPUS
         }
     }
+}
+
+/// Whether `name` stands alone, or `name=` with another number than 0.
+fn is_switched_on(name: &str) -> bool {
+    let stands_alone = argument().iter().any(|argument| argument.is(name) && argument.value.is_none());
+    stands_alone || number(name).is_some_and(|value| value != 0)
 }
 
 /// A number given as `name=`, warned about if it is none.

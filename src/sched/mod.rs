@@ -8,6 +8,7 @@
 //! | `switch`, `wake`, `run_queue`, `queue`, `balance`, `idle` | which thread runs where |
 //! | `thread`, `thread_table`, `stack`, `priority` | what a thread is |
 //! | `kthread`, `signal`, `rcuwait`, `timeout` | begin, end, stop, park; waits |
+//! | `death`, `lend` | the end by a fault; a body that borrows |
 //! | `blocking` | what the sleeping locks of `sync` ask for |
 //! | `workqueue` | functions that may sleep, deferred to threads |
 //! | `preempt`, `load`, `features` | sections, figures, switches |
@@ -17,11 +18,15 @@ mod balance;
 #[cfg(target_os = "none")]
 mod blocking;
 #[cfg(target_os = "none")]
+pub mod death;
+#[cfg(target_os = "none")]
 pub mod features;
 #[cfg(target_os = "none")]
 pub mod idle;
 #[cfg(target_os = "none")]
 pub mod kthread;
+#[cfg(target_os = "none")]
+pub mod lend;
 #[cfg(target_os = "none")]
 pub mod load;
 #[cfg(target_os = "none")]

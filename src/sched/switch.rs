@@ -240,6 +240,15 @@ pub(super) fn begin(before: usize) {
     }
 }
 
+/// Leaves the core for the last time: as `leave_for_good`, from a stack that the next thread to die will use.
+///
+/// Context: thread, irqs masked by one level, no depth counted, over, and found asleep by nobody (`death`): so it does not come back.
+pub(super) fn leave_masked() -> ! {
+    current().task().set_state(TaskState::DEAD);
+    switch_threads(Why::Called);
+    unreachable!("a dead thread was switched to");
+}
+
 /// Ends the running thread: nothing refers to its stack any more but a join that wants its value. Its block lives until the last reference goes.
 ///
 /// Context: thread, irqs on, no depth counted.

@@ -6,6 +6,7 @@
 //! | 0 | DEAD, in the list of free blocks | nobody |
 //! | 1 or more | NEW, then alive | the thread itself has one, each [`ThreadRef`] one |
 //! | 1 or more | DEAD | the thread's own reference went when it was off its core; a join still holds one |
+//! | 1, for ever | DEAD | it died of a fault: one reference is never given back (`death`) |
 //!
 //! # Memory ordering
 //! The count is a `refcount` (release down, acquire at 0): every use comes before the next owner's `reset`. `on_cpu` is the hand-over of the saved
@@ -79,6 +80,8 @@ pub struct Thread {
     /// Ticks left of its time slice. Written by its core.
     pub(super) slice: AtomicU8,
     pub(super) kthread_flags: AtomicU32,
+    /// The oops that it died of; 0: none.
+    pub(super) oops: AtomicU32,
     pub(super) signals: Signals,
     /// Who waits in `join` or `park`.
     pub(super) watcher: super::rcuwait::RcuWait,
@@ -118,6 +121,7 @@ impl Thread {
             affinity: AtomicU32::new(0),
             slice: AtomicU8::new(0),
             kthread_flags: AtomicU32::new(0),
+            oops: AtomicU32::new(0),
             signals: Signals::new(),
             watcher: super::rcuwait::RcuWait::new(),
             switched_at: AtomicU64::new(0),
@@ -223,6 +227,11 @@ impl Thread {
         self.switched_at.load(Ordering::Relaxed)
     }
 
+    /// The number of the oops that it died of: then nothing of it will ever change. Context: any.
+    pub fn oops_number(&self) -> Option<u32> {
+        Some(self.oops.load(Ordering::Relaxed)).filter(|number| *number != 0)
+    }
+
     /// The locks that it holds. Context: any; a hint unless the caller is the thread.
     #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
     pub fn held_locks(&self) -> &HeldLocks {
@@ -277,6 +286,7 @@ impl Thread {
         self.nr_lending.store(0, Ordering::Relaxed);
         self.affinity.store(ALL_CPUS, Ordering::Relaxed);
         self.kthread_flags.store(0, Ordering::Relaxed);
+        self.oops.store(0, Ordering::Relaxed);
         self.signals.reset();
     }
 }

@@ -298,13 +298,15 @@ fn requeue(thread: &Thread) {
     });
 }
 
-/// Calls `f` with where a backtrace of `thread` begins, while it is kept from running; `None` if it runs now.
+/// Calls `f` with where a backtrace of `thread` begins, while it is kept from running; `None` if it runs now, or died.
 ///
 /// Context: any; `f` runs with irqs off and a run queue locked, so it must not wake anybody.
 pub fn with_position<R>(thread: &Thread, f: impl FnOnce(Option<(usize, usize)>) -> R) -> R {
     let _asleep = thread.lock().lock();
     with_queue_of(thread, |_, _, _| {
-        let is_at_rest = !thread.on_cpu.load(Ordering::Acquire) && !core::ptr::eq(thread, current());
+        // What a dead thread ran on last is in use by others.
+        let is_dead = thread.oops_number().is_some();
+        let is_at_rest = !thread.on_cpu.load(Ordering::Acquire) && !core::ptr::eq(thread, current()) && !is_dead;
         let position = is_at_rest.then(|| {
             // SAFETY: off its core (acquired), and kept off: waking it takes its lock, choosing it the queue's.
             unsafe { &*thread.context.get() }.position()
