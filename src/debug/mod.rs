@@ -10,6 +10,9 @@
 //! | faults on purpose | [`provoke`] |
 //! | who holds a lock, and who waits | `lock_report` |
 //! | what a core is asked to do whatever it is doing | [`attention`] |
+//! | what notices that a part of the kernel stands still | [`detectors`] |
+//! | what a kernel that hangs can still be asked | [`sysrq`] |
+//! | what a report shows of threads, cores and locks | [`show`] |
 //!
 //! Everything here runs in a dying kernel: no lock, no allocation, bounded loops, and every pointer is checked before it is followed.
 
@@ -21,6 +24,8 @@ pub mod attention;
 pub mod backtrace;
 #[cfg(target_os = "none")]
 mod bug_report;
+#[cfg(target_os = "none")]
+pub mod detectors;
 #[cfg(target_os = "none")]
 pub mod fault;
 pub mod fault_attr;
@@ -34,5 +39,9 @@ pub mod provoke;
 #[cfg(target_os = "none")]
 pub mod report;
 #[cfg(target_os = "none")]
+pub mod show;
+#[cfg(target_os = "none")]
 pub mod symbols;
 pub mod syndrome;
+#[cfg(target_os = "none")]
+pub mod sysrq;

@@ -2,6 +2,7 @@
 
 use super::firmware;
 use crate::arch::NR_CPUS;
+use crate::debug::detectors::settings::{OutOfRange, Setting};
 use crate::debug::panic;
 use crate::log;
 use crate::mm::kmalloc;
@@ -33,6 +34,11 @@ params! {
     INIT_ON_ALLOC: "init_on_alloc" = "0|1", "zero every slab object when it is allocated";
     INIT_ON_FREE: "init_on_free" = "0|1", "zero every slab object when it is freed";
     PANIC: "panic" = "SECONDS", "reboot this long after a panic; 0 halts";
+    WATCHDOG_THRESH: "watchdog_thresh" = "SECONDS", "report a core that takes no interrupts for so long, or switches no threads for twice as long; 0: never";
+    HUNG_TASK_TIMEOUT: "hung_task_timeout" = "SECONDS", "report a thread that sleeps uninterruptibly for so long; 0: never";
+    SOFTLOCKUP_PANIC: "softlockup_panic" = "0|1", "panic at a soft lockup, not only report it";
+    HARDLOCKUP_PANIC: "hardlockup_panic" = "0|1", "likewise at a hard lockup";
+    HUNG_TASK_PANIC: "hung_task_panic" = "0|1", "likewise at a hung task";
     KTAP: "ktap" = "list|run:CASES", "a test suite's image: list its cases, or run these";
     RUN: "run" = "\"COMMANDS\"", "run these shell commands, then power off with their status";
 }
@@ -60,6 +66,16 @@ pub fn apply_early() {
     }
     if let Some(seconds) = number("panic") {
         panic::set_reboot_after(seconds.min(u64::from(u32::MAX)) as u32);
+    }
+    Setting::ALL.into_iter().for_each(preset_detector);
+}
+
+/// What the boot arguments say of a detector.
+fn preset_detector(setting: Setting) {
+    let name = setting.argument();
+    let Some(value) = number(name) else { return };
+    if let Err(OutOfRange { max }) = setting.preset(u32::try_from(value).unwrap_or(u32::MAX)) {
+        pr_warn!("{}={}: 0 to {} are possible; ignored", name, value, max);
     }
 }
 
