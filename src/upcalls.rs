@@ -56,6 +56,8 @@ upcalls! {
     fn timer_set_deadline = tetra_timer_set_deadline(deadline: u64);
     /// debug -> platform: what the board does after a panic's report: blink the code, then reboot after `reboot_after_s` seconds; 0: never.
     fn panic_end = tetra_panic_end(reboot_after_s: u32) -> !;
+    /// drivers -> debug::sysrq: BREAK and this key came on the serial line. Context: hardirq.
+    fn sysrq = tetra_sysrq(key: u8);
     /// init -> the image: its own code, on core 0, when everything runs. Defined by `tetra::entry!`.
     fn image_main = tetra_image_main() -> !;
     /// debug -> sched::thread: whose stack, or guard page below it, an address is in.
