@@ -16,8 +16,6 @@ use crate::cpu::{self, IrqGuard};
 use crate::sync::WaitQueue;
 use crate::sync::atomic::AtomicU64;
 use crate::sync::barrier::smp_mb;
-use crate::upcalls;
-use core::panic::Location;
 
 /// Threads that wait for the end of a grace period.
 static WAITERS: WaitQueue = WaitQueue::new();
@@ -43,7 +41,7 @@ static NR_EXPEDITED: AtomicU64 = AtomicU64::new(0);
 /// ```
 #[track_caller]
 pub fn synchronize_rcu() {
-    wait(false, Location::caller());
+    wait(false);
 }
 
 /// The same in a hurry: cores that are awake are interrupted, and report at once or where their section ends. Cores that sleep are left alone. Linux's
@@ -53,19 +51,20 @@ pub fn synchronize_rcu() {
 #[track_caller]
 pub fn synchronize_rcu_expedited() {
     NR_EXPEDITED.inc();
-    wait(true, Location::caller());
+    wait(true);
 }
 
-fn wait(is_expedited: bool, place: &'static Location<'static>) {
+#[track_caller]
+fn wait(is_expedited: bool) {
     let snapshot = GRACE_PERIODS.snapshot();
     if is_boot() {
         return wait_at_boot(snapshot);
     }
-    upcalls::might_sleep(place);
     if is_expedited || super::is_strict() {
         hooks::hurry(snapshot);
     }
     hooks::need(snapshot);
+    // This says so if the caller must not sleep.
     WAITERS.wait_event(|| GRACE_PERIODS.is_done(snapshot));
     smp_mb();
 }
