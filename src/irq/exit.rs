@@ -49,4 +49,6 @@ fn do_pending() {
     upcalls::answer_attention();
     rcu::on_count_zero();
     softirq::serve_pending();
+    // What came during those was asked to report where the count falls to 0: here.
+    rcu::on_count_zero();
 }

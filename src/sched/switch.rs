@@ -78,12 +78,13 @@ fn schedule_without_bkl() {
     bkl::take_again(depth);
 }
 
-/// Lets the threads of the same priority go first. With none ready it comes back at once.
+/// Lets the threads of the same priority go first. With none ready it comes back at once, unless the scheduler is wanted: by RCU, where sections are
+/// not told apart, or by whoever has asked this core to choose anew.
 ///
 /// Context: thread, irqs on.
 #[inline]
 pub fn yield_now() {
-    if CORE.this().nr_ready.load(Ordering::Relaxed) != 0 {
+    if CORE.this().nr_ready.load(Ordering::Relaxed) != 0 || need_resched() {
         schedule();
     }
 }
