@@ -13,6 +13,7 @@ mod command;
 mod log;
 mod meter;
 mod outcome;
+mod rcu;
 mod sync;
 
 pub use crate::__bench as bench;

@@ -8,6 +8,7 @@ mod locks;
 mod log;
 mod memory;
 mod oops;
+mod rcu;
 mod slab;
 mod symbols;
 mod sysrq;
