@@ -12,6 +12,9 @@
 //! | faults on purpose | [`provoke`] |
 //! | who holds a lock, and who waits | `lock_report` |
 //! | what a core is asked to do whatever it is doing | [`attention`] |
+//! | what notices that a part of the kernel stands still | [`detectors`] |
+//! | what a kernel that hangs can still be asked | [`sysrq`] |
+//! | what a report shows of threads, cores and locks | [`show`] |
 //!
 //! Everything here runs in a dying kernel: no lock, no allocation, bounded loops, and every pointer is checked before it is followed.
 
@@ -24,6 +27,8 @@ pub mod backtrace;
 pub mod bug;
 #[cfg(target_os = "none")]
 mod bug_report;
+#[cfg(target_os = "none")]
+pub mod detectors;
 #[cfg(target_os = "none")]
 pub mod fault;
 pub mod fault_attr;
@@ -41,6 +46,10 @@ pub mod report;
 #[cfg(target_os = "none")]
 mod report_log;
 #[cfg(target_os = "none")]
+pub mod show;
+#[cfg(target_os = "none")]
 pub mod symbols;
 pub mod syndrome;
+#[cfg(target_os = "none")]
+pub mod sysrq;
 pub mod taint;

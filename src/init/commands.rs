@@ -1,5 +1,6 @@
 //! The commands and views of the machine itself: cores, memory map, interrupts, firmware, log, and how to end it.
 
+mod detectors;
 mod end;
 mod hardware;
 #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
@@ -9,5 +10,6 @@ mod memory;
 mod oops;
 mod slab;
 mod symbols;
+mod sysrq;
 mod threads;
 mod time;

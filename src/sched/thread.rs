@@ -87,6 +87,8 @@ pub struct Thread {
     pub(super) watcher: super::rcuwait::RcuWait,
     /// When it last came on or off a core, in counter ticks.
     pub(super) switched_at: AtomicU64,
+    /// A timer ends its sleep at this moment of the monotonic clock; 0: none. Written by the thread itself.
+    pub(super) sleeps_until: AtomicU64,
     /// Counter ticks that it has run.
     pub(super) run_time: AtomicU64,
     /// Switches out because it slept or yielded, and because something else came first.
@@ -125,6 +127,7 @@ impl Thread {
             signals: Signals::new(),
             watcher: super::rcuwait::RcuWait::new(),
             switched_at: AtomicU64::new(0),
+            sleeps_until: AtomicU64::new(0),
             run_time: AtomicU64::new(0),
             nr_voluntary: AtomicU64::new(0),
             nr_involuntary: AtomicU64::new(0),
@@ -195,6 +198,11 @@ impl Thread {
         self.on_cpu.load(Ordering::Relaxed)
     }
 
+    /// Off its core and in no run queue: a thread that was preempted on its way to sleep is not. Context: any; stale on return.
+    pub fn is_asleep(&self) -> bool {
+        !self.on_rq.load(Ordering::Relaxed) && !self.is_on_cpu()
+    }
+
     /// Cores it may run on.
     #[inline]
     pub fn affinity(&self) -> u32 {
@@ -225,6 +233,13 @@ impl Thread {
     /// The number of the oops that it died of: then nothing of it will ever change. Context: any.
     pub fn oops_number(&self) -> Option<u32> {
         Some(self.oops.load(Ordering::Relaxed)).filter(|number| *number != 0)
+    }
+
+    /// When a timer ends its sleep, whatever else does not: nanoseconds of the monotonic clock; 0: none does.
+    ///
+    /// Context: any; a hint unless the caller is the thread.
+    pub fn sleeps_until_ns(&self) -> u64 {
+        self.sleeps_until.load(Ordering::Relaxed)
     }
 
     /// The locks that it holds. Context: any; a hint unless the caller is the thread.
@@ -271,7 +286,7 @@ impl fmt::Debug for Thread {
 impl Thread {
     /// What its next owner finds. Context: under its lock, nobody's yet.
     pub(super) fn reset(&self) {
-        for counter in [&self.switched_at, &self.run_time, &self.nr_voluntary, &self.nr_involuntary] {
+        for counter in [&self.switched_at, &self.sleeps_until, &self.run_time, &self.nr_voluntary, &self.nr_involuntary] {
             counter.store(0, Ordering::Relaxed);
         }
         for flag in [&self.on_rq, &self.is_listed, &self.on_cpu] {

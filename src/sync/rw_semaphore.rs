@@ -35,6 +35,25 @@
 //! let guard = TABLE.read();
 //! std::thread::spawn(move || drop(guard));
 //! ```
+//! So does a writer's:
+//! ```compile_fail,E0277
+//! static TABLE: tetra::sync::RwSemaphore<u32> = tetra::sync::RwSemaphore::new(0);
+//! let guard = TABLE.write();
+//! std::thread::spawn(move || drop(guard));
+//! ```
+//! A reader changes nothing:
+//! ```compile_fail,E0594
+//! static TABLE: tetra::sync::RwSemaphore<u32> = tetra::sync::RwSemaphore::new(0);
+//! *TABLE.read() = 7;
+//! ```
+//! And nothing outlives its guard:
+//! ```compile_fail,E0505
+//! static TABLE: tetra::sync::RwSemaphore<u32> = tetra::sync::RwSemaphore::new(0);
+//! let guard = TABLE.read();
+//! let data: &u32 = &guard;
+//! drop(guard);
+//! assert_eq!(*data, 0);
+//! ```
 
 use super::atomic::AtomicUsize;
 use super::meta::{Access, LockKind, LockMeta};
