@@ -14,6 +14,7 @@ pub mod exception;
 pub mod gate;
 pub mod irq;
 pub mod layout;
+mod mem;
 pub mod mmio;
 pub mod mmu;
 pub mod page;
