@@ -20,16 +20,18 @@ pub use smp::{call_in_idle_thread, entry_level};
 
 use crate::arch::boot::BootInfo;
 use crate::arch::{self, layout, mmu};
-use crate::debug::symbols;
+use crate::debug::{self, symbols};
 use crate::mm::{heap, kernel_map};
 use crate::platform::{hardware, rpi4};
 use crate::sched::{self, idle, kthread};
+use crate::sync::rcu;
 use crate::{bench, cpu, irq, log, time, upcalls};
 
 /// Upcall of arch: core 0 has reached Rust.
 #[unsafe(no_mangle)]
 fn tetra_boot_primary(info: BootInfo) -> ! {
     sched::adopt_idle();
+    rcu::start_core();
     heap::start();
     smp::set_entry_level(info.entry_el);
     mmu::set_kernel_end(info.kernel_end);
@@ -44,6 +46,7 @@ fn tetra_boot_primary(info: BootInfo) -> ! {
     firmware::read_device_tree(info.firmware_x0);
     firmware::read_command_line();
     params::apply_early();
+    params::set_up_rcu();
     console::show();
 
     memory::build_map(&info, params::memory_limit());
@@ -73,6 +76,7 @@ fn start_init_thread() {
         irq::softirq::start_threads();
         sched::load::start();
         sched::workqueue::start();
+        debug::detectors::start();
         entry::run_init_calls();
         audit::at_boot();
         upcalls::image_main();

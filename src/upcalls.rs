@@ -56,6 +56,8 @@ upcalls! {
     fn timer_set_deadline = tetra_timer_set_deadline(deadline: u64);
     /// debug -> platform: what the board does after a panic's report: blink the code, then reboot after `reboot_after_s` seconds; 0: never.
     fn panic_end = tetra_panic_end(reboot_after_s: u32) -> !;
+    /// drivers -> debug::sysrq: BREAK and this key came on the serial line. Context: hardirq.
+    fn sysrq = tetra_sysrq(key: u8);
     /// init -> the image: its own code, on core 0, when everything runs. Defined by `tetra::entry!`.
     fn image_main = tetra_image_main() -> !;
     /// debug -> sched::thread: whose stack, or guard page below it, an address is in.
@@ -66,6 +68,16 @@ upcalls! {
     fn lock_report = tetra_lock_report(what: core::fmt::Arguments<'_>, taken_at: &[core::sync::atomic::AtomicUsize], ask: Option<usize>);
     /// mm -> irq::ipi: runs the function on each core that runs the kernel, irqs masked, and waits. Context: thread, irqs on; at boot, on one core, any.
     fn on_all_cores = tetra_on_all_cores(f: &(dyn Fn() + Sync));
+    /// sync -> irq::ipi: the same on the cores in `mask`. Context: thread, irqs on.
+    fn on_cores = tetra_on_cores(mask: u32, f: &(dyn Fn() + Sync));
+    /// sync::rcu -> time::rcu: has this core look through its callbacks, in a softirq. Context: any.
+    fn rcu_raise = tetra_rcu_raise();
+    /// sync::rcu -> time::rcu: interrupts the cores in `mask`. Context: any.
+    fn rcu_kick = tetra_rcu_kick(mask: u32);
+    /// sync::rcu -> time::rcu: looks for a stall when `after` has passed. Context: any.
+    fn rcu_watch = tetra_rcu_watch(after: core::time::Duration);
+    /// sync::rcu -> sched: has the running thread pass the scheduler soon. Context: any, preemption off.
+    fn resched = tetra_resched();
     /// mm -> sched::timeout: sleeps for about a tick where that is possible, else pauses for a moment. Context: any.
     fn wait_a_tick = tetra_wait_a_tick();
     /// sync -> sched::blocking: gives the core away in the state that the thread has set, until it is woken. Context: thread, irqs on, no section counted.
@@ -82,15 +94,23 @@ upcalls! {
     fn may_spin_on = tetra_may_spin_on(owner: &'static crate::cpu::Task) -> bool;
     /// sync -> sched::blocking: the thread is over and gives nothing back any more.
     fn is_over = tetra_is_over(task: &'static crate::cpu::Task) -> bool;
+    /// sync -> sched::blocking: the thread that died with the lock whose `LockMeta` is at `lock`; `None` also where held locks are not noted.
+    fn is_held_by_dead = tetra_is_held_by_dead(lock: usize) -> Option<&'static crate::cpu::Task>;
     /// sync -> sched::blocking: one more lock of `owner` is waited for: it gets the urgency of `lender`, if that is more.
     fn begin_lending = tetra_begin_lending(owner: &'static crate::cpu::Task, lender: &'static crate::cpu::Task);
     /// sync -> sched::blocking: one more waiter for a lock of `owner`, and for those that `owner` itself waits for.
     fn raise_lending = tetra_raise_lending(owner: &'static crate::cpu::Task, lender: &'static crate::cpu::Task);
+    /// sync -> sched::blocking: one thread must run before the other.
+    fn is_more_urgent = tetra_is_more_urgent(one: &'static crate::cpu::Task, other: &'static crate::cpu::Task) -> bool;
     /// sync -> sched::blocking: one lock less of `owner` is waited for; with the last one it has its own urgency again.
     fn end_lending = tetra_end_lending(owner: &'static crate::cpu::Task);
     /// sync -> sched::blocking: where the running thread notes the locks that it holds; `None` before there are threads.
     #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
     fn held_locks = tetra_held_locks() -> Option<&'static crate::sync::held_locks::HeldLocks>;
+    /// debug -> debug::oops: if nothing but the running thread is broken by this fault, reports it and has the frame lead to the thread's end.
+    fn die_of_fault = tetra_die_of_fault(frame: &mut ExceptionFrame, vector: Vector, overflow: bool) -> bool;
+    /// debug -> debug::oops: if nothing but the running thread is broken by this panic, reports it and ends the thread; else comes back.
+    fn die_of_panic = tetra_die_of_panic(info: &core::panic::PanicInfo<'_>, start: crate::debug::backtrace::Start);
     /// any -> debug::bug_report: misuse of an API that was survived: one WARN-like block with a backtrace.
     fn bug_report = tetra_bug_report(what: core::fmt::Arguments<'_>, place: &'static core::panic::Location<'static>);
 }
@@ -113,6 +133,20 @@ mod host {
     pub fn on_all_cores(f: &(dyn Fn() + Sync)) {
         f();
     }
+    /// Host: each test thread looks after its own core.
+    pub fn on_cores(mask: u32, f: &(dyn Fn() + Sync)) {
+        if mask != 0 {
+            f();
+        }
+    }
+    /// Host: no softirqs.
+    pub fn rcu_raise() {}
+    /// Host: no other core.
+    pub fn rcu_kick(_mask: u32) {}
+    /// Host: no timers.
+    pub fn rcu_watch(_after: core::time::Duration) {}
+    /// Host: no scheduler.
+    pub fn resched() {}
     /// Host: others run.
     pub fn wait_a_tick() {
         crate::arch::relax();
@@ -144,10 +178,18 @@ mod host {
     pub fn is_over(_task: &'static crate::cpu::Task) -> bool {
         false
     }
+    /// Host: threads are not watched.
+    pub fn is_held_by_dead(_lock: usize) -> Option<&'static crate::cpu::Task> {
+        None
+    }
     /// Host: no priorities.
     pub fn begin_lending(_owner: &'static crate::cpu::Task, _lender: &'static crate::cpu::Task) {}
     /// Host: no priorities.
     pub fn raise_lending(_owner: &'static crate::cpu::Task, _lender: &'static crate::cpu::Task) {}
+    /// Host: no priorities.
+    pub fn is_more_urgent(_one: &'static crate::cpu::Task, _other: &'static crate::cpu::Task) -> bool {
+        false
+    }
     /// Host: no priorities.
     pub fn end_lending(_owner: &'static crate::cpu::Task) {}
     /// Host: nothing is noted.

@@ -2,14 +2,17 @@
 
 use super::firmware;
 use crate::arch::NR_CPUS;
-use crate::debug::panic;
+use crate::debug::detectors::settings::{OutOfRange, Setting};
+use crate::debug::{bug, oops, panic};
 use crate::log;
 use crate::mm::kmalloc;
 use crate::mm::page_alloc::slow;
 use crate::mm::vmalloc::FAIL_VMALLOC;
 use crate::mm::zone::Borders;
+use crate::sync::rcu;
 use crate::util::cmdline::{self, CommandLine, PARAMS, Param, ValueError};
 use crate::util::errno::Errno;
+use core::time::Duration;
 
 macro_rules! params {
     ($($name:ident: $key:literal = $value:literal, $help:literal;)*) => {$(
@@ -32,7 +35,16 @@ params! {
     FAIL_VMALLOC_PARAM: "fail_vmalloc" = "INTERVAL,PERCENT,SPACE,TIMES", "likewise, vmallocs";
     INIT_ON_ALLOC: "init_on_alloc" = "0|1", "zero every slab object when it is allocated";
     INIT_ON_FREE: "init_on_free" = "0|1", "zero every slab object when it is freed";
+    RCU_STRICT: "rcu_strict_grace_period" = "", "every RCU read section's end is reported at once (builds with checks)";
+    RCU_STALL: "rcu_stall_timeout" = "SECONDS", "report an RCU grace period that waits longer, 21 if not given; 0: never";
     PANIC: "panic" = "SECONDS", "reboot this long after a panic; 0 halts";
+    PANIC_ON_OOPS: "panic_on_oops" = "[0|1]", "an oops ends the kernel and not only its thread";
+    PANIC_ON_WARN: "panic_on_warn" = "[0|1]", "a warning ends the kernel";
+    WATCHDOG_THRESH: "watchdog_thresh" = "SECONDS", "report a core that takes no interrupts for so long, or switches no threads for twice as long; 0: never";
+    HUNG_TASK_TIMEOUT: "hung_task_timeout" = "SECONDS", "report a thread that sleeps uninterruptibly for so long; 0: never";
+    SOFTLOCKUP_PANIC: "softlockup_panic" = "0|1", "panic at a soft lockup, not only report it";
+    HARDLOCKUP_PANIC: "hardlockup_panic" = "0|1", "likewise at a hard lockup";
+    HUNG_TASK_PANIC: "hung_task_panic" = "0|1", "likewise at a hung task";
     KTAP: "ktap" = "list|run:CASES", "a test suite's image: list its cases, or run these";
     RUN: "run" = "\"COMMANDS\"", "run these shell commands, then power off with their status";
 }
@@ -60,6 +72,28 @@ pub fn apply_early() {
     }
     if let Some(seconds) = number("panic") {
         panic::set_reboot_after(seconds.min(u64::from(u32::MAX)) as u32);
+    }
+    oops::set_panic_on_oops(is_switched_on("panic_on_oops"));
+    bug::set_panic_on_warn(is_switched_on("panic_on_warn"));
+    Setting::ALL.into_iter().for_each(preset_detector);
+}
+
+/// What the boot arguments say of a detector.
+fn preset_detector(setting: Setting) {
+    let name = setting.argument();
+    let Some(value) = number(name) else { return };
+    if let Err(OutOfRange { max }) = setting.preset(u32::try_from(value).unwrap_or(u32::MAX)) {
+        pr_warn!("{}={}: 0 to {} are possible; ignored", name, value, max);
+    }
+}
+
+/// `rcu_stall_timeout=`, `rcu_strict_grace_period`.
+pub fn set_up_rcu() {
+    if let Some(seconds) = number("rcu_stall_timeout") {
+        rcu::set_stall_timeout(Duration::from_secs(seconds));
+    }
+    if argument().iter().any(|argument| argument.is("rcu_strict_grace_period")) && !rcu::set_strict(true) {
+        pr_warn!("rcu_strict_grace_period: this build has no checks; build with the feature `debug`");
     }
 }
 
@@ -120,6 +154,12 @@ pub fn max_cpus() -> usize {
             NR_CPUS
         }
     }
+}
+
+/// Whether `name` stands alone, or `name=` with another number than 0.
+fn is_switched_on(name: &str) -> bool {
+    let stands_alone = argument().iter().any(|argument| argument.is(name) && argument.value.is_none());
+    stands_alone || number(name).is_some_and(|value| value != 0)
 }
 
 /// A number given as `name=`, warned about if it is none.

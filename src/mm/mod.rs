@@ -2,11 +2,11 @@
 //!
 //! From the bottom: [`addr`] and [`phys_range`] are the types that all others speak, [`memblock`] is the map that the kernel boots with. On
 //! them stands the page allocator: [`page`] describes each page of RAM, [`buddy`] keeps the free blocks of a [`zone`], [`page_alloc`] is
-//! what the rest of the kernel calls, with [`gfp`] flags. `kernel_map` changes the live translation tables, `vmalloc` maps areas through it,
+//! what the rest of the kernel calls, with [`gfp`] flags. `kernel_map` changes the live translation tables, `vmalloc` maps areas through it (`kvmalloc` tries for one piece first),
 //! `dma` shares memory with devices.
 //!
 //! On pages stand objects: [`slab`], [`slab_layout`] and [`free_link`] are the pure parts of `kmem_cache`, [`kmalloc`] is a set of such caches by
-//! [`size_class`]; [`kbox`], [`kvec`] and [`karc`] own what it gives, and `heap` serves `alloc`.
+//! [`size_class`]; [`kbox`], [`kvec`], [`karc`] and [`rcu_box`] own what it gives, and `heap` serves `alloc`.
 
 use crate::util::errno::Errno;
 
@@ -31,11 +31,14 @@ pub mod kmalloc;
 #[cfg(target_os = "none")]
 pub mod kmem_cache;
 pub mod kvec;
+#[cfg(target_os = "none")]
+pub mod kvmalloc;
 pub mod memblock;
 pub mod page;
 pub mod page_alloc;
 pub mod pages;
 pub mod phys_range;
+pub mod rcu_box;
 pub mod shrinker;
 pub mod size_class;
 pub mod slab;
@@ -54,6 +57,7 @@ pub use gfp::GfpFlags;
 pub use karc::KArc;
 pub use kbox::KBox;
 pub use kvec::KVec;
+pub use rcu_box::RcuBox;
 
 /// Memory is exhausted, or the request asks for what can never be had.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -22,6 +22,7 @@ use super::wake;
 use crate::arch::switch::Context;
 use crate::cpu;
 use crate::cpu::task::{Name, TaskState, set_current_state};
+use crate::sync::bkl;
 use crate::util::errno::Errno;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
@@ -201,9 +202,16 @@ extern "C" fn entry<F: FnOnce() -> T, T>(before: usize, packet: usize) -> ! {
 }
 
 fn exit() -> ! {
+    bkl::give_back_at_end();
     blocking::give_up_locks();
     current().watcher.wake_up();
     switch::leave_for_good()
+}
+
+/// The running thread, `me`, is over without a value: whoever joins or parks it need not wait. Context: any.
+pub(super) fn say_that_it_is_over(me: &Thread) {
+    me.kthread_flags.fetch_or(EXITED, Ordering::AcqRel);
+    me.watcher.wake_up();
 }
 
 /// Takes the value out of the packet at `address`.

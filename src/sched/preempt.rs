@@ -10,10 +10,12 @@
 
 use super::run_queue::{Core, need_resched, resched_cpu};
 use super::switch;
+use super::switch_point;
 use super::thread::current;
 use crate::cpu;
 use crate::debug::backtrace;
 use crate::debug::symbols::Named;
+use crate::sync::rcu;
 use core::panic::Location;
 use core::sync::atomic::Ordering;
 
@@ -51,6 +53,9 @@ fn sleeping_in_atomic_context(place: &'static Location<'static>) {
     for lock in thread.held_locks().iter().filter(|lock| !lock.is_sleeping) {
         crate::pr_err!("BUG: atomic since a spinning lock was taken at {}", lock.at);
     }
+    if let Some(section) = rcu::rcu_read_lock_place() {
+        crate::pr_err!("BUG: atomic since rcu_read_lock() was called at {}", section);
+    }
     crate::pr_err!("BUG: {} in {}, count {:#x}, irqs {}, called from:", *thread, context, count, irqs);
     for frame in backtrace::Frames::from(backtrace::here()) {
         crate::pr_err!("  {:#018x} {}", frame.address, Named::return_to(frame.address));
@@ -62,6 +67,9 @@ fn sleeping_in_atomic_context(place: &'static Location<'static>) {
 /// Context: thread, irqs on, no section counted; in one it does nothing.
 #[inline]
 pub fn cond_resched() -> bool {
+    if !IS_FULL {
+        switch_point::touch_softlockup_watchdog();
+    }
     let gives_way = need_resched() && !cpu::is_atomic();
     if gives_way {
         switch::preempt_schedule();

@@ -12,6 +12,7 @@
 //!
 //! Neighbours: `switch` (the sleeper's half), `balance` (which core).
 
+use super::blocking;
 use super::features::{self, Feature};
 use super::kthread;
 use super::preempt;
@@ -218,43 +219,35 @@ fn settle_affinity(thread: &Thread, mask: u32) {
     }
 }
 
-/// Gives `thread` a priority of its own. What is lent to it counts if it is more urgent.
+/// Gives `thread` a priority of its own. What is lent to it counts if it is more urgent. If it waits for a mutex, the owner becomes as urgent at once;
+/// what was lent before stays lent until the mutex is given back.
 ///
 /// Context: any.
 pub fn set_priority(thread: &Thread, priority: Priority) {
     let _pinned = PreemptGuard::new();
-    let _settled = thread.lock().lock();
+    let settled = thread.lock().lock();
     thread.own_priority.store(priority.number(), Ordering::Relaxed);
     requeue(thread);
+    drop(settled);
+    blocking::lend_along(thread.task(), thread);
 }
 
-/// Lends `thread` the priority of a waiter, `None`: takes it back. A mutex's waiter does it, so that its owner is not held up by what is in between.
-///
-/// Context: any.
-pub fn lend_priority(thread: &Thread, priority: Option<Priority>) {
-    let _pinned = PreemptGuard::new();
-    let _settled = thread.lock().lock();
-    // One more than the number; 0: nothing is lent.
-    thread.lent_priority.store(priority.map_or(0, |priority| priority.number() + 1), Ordering::Relaxed);
-    requeue(thread);
-}
-
-/// One more lock of `owner` is waited for: it runs with `priority` at least until `end_lending` was called as often.
+/// One more lock of `owner` is waited for: it runs with the priority of `lender` at least until `end_lending` was called as often.
 ///
 /// Context: any. Under the thread's lock, so that who lends and who takes back do not pass each other.
-pub(super) fn begin_lending(owner: &Thread, priority: Priority) {
+pub(super) fn begin_lending(owner: &Thread, lender: &Thread) {
     let _pinned = PreemptGuard::new();
     let _settled = owner.lock().lock();
     owner.nr_lending.store(owner.nr_lending.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-    lend_more(owner, priority);
+    lend_more(owner, lender);
 }
 
 /// One more waiter. Without effect if nobody waits for `owner` any more. Context: any.
-pub(super) fn raise_lending(owner: &Thread, priority: Priority) {
+pub(super) fn raise_lending(owner: &Thread, lender: &Thread) {
     let _pinned = PreemptGuard::new();
     let _settled = owner.lock().lock();
     if owner.nr_lending.load(Ordering::Relaxed) != 0 {
-        lend_more(owner, priority);
+        lend_more(owner, lender);
     }
 }
 
@@ -270,8 +263,11 @@ pub(super) fn end_lending(owner: &Thread) {
     }
 }
 
-fn lend_more(owner: &Thread, priority: Priority) {
-    let lent = priority.number() + 1;
+/// Context: under the owner's lock. The barrier is the one that `blocking::lend_along` speaks of.
+fn lend_more(owner: &Thread, lender: &Thread) {
+    fence(Ordering::SeqCst);
+    // One more than the number; 0: nothing is lent.
+    let lent = lender.priority().number() + 1;
     if lent > owner.lent_priority.load(Ordering::Relaxed) {
         owner.lent_priority.store(lent, Ordering::Relaxed);
         requeue(owner);
@@ -284,6 +280,10 @@ fn requeue(thread: &Thread) {
         let own = thread.own_priority.load(Ordering::Relaxed);
         let lent = thread.lent_priority.load(Ordering::Relaxed);
         let new = own.max(lent.saturating_sub(1));
+        if new == thread.priority.load(Ordering::Relaxed) {
+            // As before: it keeps its place among its equals.
+            return;
+        }
         let is_listed = thread.is_listed.load(Ordering::Relaxed);
         if is_listed {
             queue.unlist(core, thread);
@@ -298,17 +298,54 @@ fn requeue(thread: &Thread) {
     });
 }
 
-/// Calls `f` with where a backtrace of `thread` begins, while it is kept from running; `None` if it runs now.
+/// Calls `f` with where a backtrace of `thread` begins, while it is kept from running; `None` if it runs now, or died.
 ///
 /// Context: any; `f` runs with irqs off and a run queue locked, so it must not wake anybody.
 pub fn with_position<R>(thread: &Thread, f: impl FnOnce(Option<(usize, usize)>) -> R) -> R {
     let _asleep = thread.lock().lock();
-    with_queue_of(thread, |_, _, _| {
-        let is_at_rest = !thread.on_cpu.load(Ordering::Acquire) && !core::ptr::eq(thread, current());
-        let position = is_at_rest.then(|| {
-            // SAFETY: off its core (acquired), and kept off: waking it takes its lock, choosing it the queue's.
-            unsafe { &*thread.context.get() }.position()
-        });
-        f(position)
+    with_queue_of(thread, |_, _, _| f(position_at_rest(thread)))
+}
+
+/// Where a backtrace of `thread` begins, if it is off its core and alive. Context: its lock and its run queue's are held.
+fn position_at_rest(thread: &Thread) -> Option<(usize, usize)> {
+    // What a dead thread ran on last is in use by others.
+    let is_dead = thread.oops_number().is_some();
+    let is_at_rest = !thread.on_cpu.load(Ordering::Acquire) && !core::ptr::eq(thread, current()) && !is_dead;
+    is_at_rest.then(|| {
+        // SAFETY: off its core (acquired), and kept off: waking it takes its lock, choosing it the queue's.
+        unsafe { &*thread.context.get() }.position()
     })
+}
+
+/// Locks that the answer needs are held, maybe by a core that will not give them back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy;
+
+impl From<Busy> for Errno {
+    fn from(_: Busy) -> Self {
+        Errno::EBUSY
+    }
+}
+
+/// As [`with_position`], for reports on a kernel that stands still: waits for no lock, and gives up after some tries.
+///
+/// Context: any; `f` runs with irqs off and a run queue locked, so it must not wake anybody.
+///
+/// # Errors
+/// `Busy` if the thread or its run queue was locked each time.
+pub fn try_with_position<R>(thread: &Thread, f: impl FnOnce(Option<(usize, usize)>) -> R) -> Result<R, Busy> {
+    /// A holder that is well is gone after a few of these, even if its emulated core is not run just now.
+    const TRIES: u32 = 100_000;
+    for _ in 0..TRIES {
+        if let Some(_asleep) = thread.lock().try_lock() {
+            let cpu = thread.cpu();
+            if let Some(_queue) = CORE.on(cpu).queue.try_lock()
+                && thread.cpu() == cpu
+            {
+                return Ok(f(position_at_rest(thread)));
+            }
+        }
+        arch::relax();
+    }
+    Err(Busy)
 }

@@ -46,7 +46,7 @@ fn priority(number: usize) -> Priority {
 }
 
 fn is_asleep<T>(handle: &JoinHandle<T>) -> bool {
-    !handle.thread().state().is_empty() && !handle.thread().is_on_cpu()
+    !handle.thread().state().is_empty() && handle.thread().is_asleep()
 }
 
 case!(a_thread_runs_and_its_value_comes_back);
@@ -206,9 +206,9 @@ fn a_changed_priority_takes_effect_in_the_queue() {
     let start = |digit| Builder::new("one").bind(0).priority(priority(10)).run(append(digit)).unwrap();
     let (one, two, three) = (start(1), start(2), start(3));
     sched::set_priority(three.thread(), priority(11));
-    sched::lend_priority(two.thread(), Some(priority(12)));
+    sched::set_priority(two.thread(), priority(12));
     check_eq!(two.thread().priority(), priority(12));
-    sched::lend_priority(two.thread(), None);
+    sched::set_priority(two.thread(), priority(10));
     check_eq!(two.thread().priority(), priority(10));
     drop(pinned);
     check_eq!((one.join(), two.join(), three.join()), (Ok(()), Ok(()), Ok(())));
