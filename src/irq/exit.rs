@@ -44,7 +44,7 @@ fn tetra_count_zero_work() {
 fn do_pending() {
     count::clear_work();
     if preempt::IS_FULL {
-        sched::touch_softlockup_watchdog();
+        sched::switch_point::pass();
     }
     upcalls::answer_attention();
     rcu::on_count_zero();

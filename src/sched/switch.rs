@@ -31,7 +31,7 @@ use super::thread_table::idle_of;
 use super::wake;
 use crate::arch::{self, counter, switch};
 use crate::cpu::task::TaskState;
-use crate::cpu::{self, IrqGuard, irq_guard};
+use crate::cpu::{self, IrqGuard, irq_guard, latency};
 use crate::irq::softirq;
 use crate::sync::{bkl, rcu};
 use core::sync::atomic::Ordering;
@@ -117,7 +117,7 @@ fn switch_threads(why: Why) {
 
     account(core, prev, next, why);
     if !preempt::IS_FULL {
-        switch_point::touch_softlockup_watchdog();
+        switch_point::pass();
     }
     let (save, load) = (prev.context.get(), next.context.get());
     // SAFETY: irqs are masked and the depths are 0 (`check_context`). `next` was listed, so it is off its core or this one is just leaving it (idle), and
@@ -218,6 +218,9 @@ fn account(core: &Core, prev: &Thread, next: &Thread, why: Why) {
     }
     prev.switched_at.store(now, Ordering::Relaxed);
     next.switched_at.store(now, Ordering::Relaxed);
+    if latency::is_on() {
+        latency::woken_thread_runs(next.woken_at.swap(0, Ordering::Relaxed));
+    }
 }
 
 /// Step 6. Context: the first thing that a thread does when it runs again, irqs masked.
@@ -241,6 +244,7 @@ fn finish(prev: &'static Thread) {
 pub(super) fn begin(before: usize) {
     // SAFETY: as in `switch_threads`.
     finish(unsafe { &*(before as *const Thread) });
+    latency::irqs_go_on();
     arch::irq::unmask();
     if preempt::IS_FULL {
         preempt_schedule();
