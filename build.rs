@@ -2,6 +2,7 @@
 //! (docs/first-driver.md shows the two lines of their build script). On the host there is nothing to do.
 
 use std::env;
+use std::path::Path;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -9,7 +10,9 @@ fn main() {
 
     let is_kernel = env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "none");
     if is_kernel {
-        let script = format!("{}/linker.ld", env::var("CARGO_MANIFEST_DIR").expect("cargo sets it"));
+        let folder = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
+        let script = Path::new(&folder).join("linker.ld");
+        let script = script.display();
         println!("cargo:linker_script={script}");
         println!("cargo:rustc-link-arg-bins=-T{script}");
         println!("cargo:rustc-link-arg-bins=--build-id=sha1");

@@ -20,7 +20,7 @@ pub use smp::{call_in_idle_thread, entry_level};
 
 use crate::arch::boot::BootInfo;
 use crate::arch::{self, layout, mmu};
-use crate::debug::symbols;
+use crate::debug::{self, symbols};
 use crate::mm::{heap, kernel_map};
 use crate::platform::{hardware, rpi4};
 use crate::sched::{self, idle, kthread};
@@ -73,6 +73,7 @@ fn start_init_thread() {
         irq::softirq::start_threads();
         sched::load::start();
         sched::workqueue::start();
+        debug::detectors::start();
         entry::run_init_calls();
         audit::at_boot();
         upcalls::image_main();

@@ -39,6 +39,7 @@ pub mod cpu;
 #[macro_use]
 pub mod log;
 
+#[macro_use]
 pub mod debug;
 pub mod sync;
 

@@ -56,6 +56,8 @@ upcalls! {
     fn timer_set_deadline = tetra_timer_set_deadline(deadline: u64);
     /// debug -> platform: what the board does after a panic's report: blink the code, then reboot after `reboot_after_s` seconds; 0: never.
     fn panic_end = tetra_panic_end(reboot_after_s: u32) -> !;
+    /// drivers -> debug::sysrq: BREAK and this key came on the serial line. Context: hardirq.
+    fn sysrq = tetra_sysrq(key: u8);
     /// init -> the image: its own code, on core 0, when everything runs. Defined by `tetra::entry!`.
     fn image_main = tetra_image_main() -> !;
     /// debug -> sched::thread: whose stack, or guard page below it, an address is in.
@@ -82,6 +84,8 @@ upcalls! {
     fn may_spin_on = tetra_may_spin_on(owner: &'static crate::cpu::Task) -> bool;
     /// sync -> sched::blocking: the thread is over and gives nothing back any more.
     fn is_over = tetra_is_over(task: &'static crate::cpu::Task) -> bool;
+    /// sync -> sched::blocking: the thread that died with the lock whose `LockMeta` is at `lock`; `None` also where held locks are not noted.
+    fn is_held_by_dead = tetra_is_held_by_dead(lock: usize) -> Option<&'static crate::cpu::Task>;
     /// sync -> sched::blocking: one more lock of `owner` is waited for: it gets the urgency of `lender`, if that is more.
     fn begin_lending = tetra_begin_lending(owner: &'static crate::cpu::Task, lender: &'static crate::cpu::Task);
     /// sync -> sched::blocking: one more waiter for a lock of `owner`, and for those that `owner` itself waits for.
@@ -91,6 +95,10 @@ upcalls! {
     /// sync -> sched::blocking: where the running thread notes the locks that it holds; `None` before there are threads.
     #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
     fn held_locks = tetra_held_locks() -> Option<&'static crate::sync::held_locks::HeldLocks>;
+    /// debug -> debug::oops: if nothing but the running thread is broken by this fault, reports it and has the frame lead to the thread's end.
+    fn die_of_fault = tetra_die_of_fault(frame: &mut ExceptionFrame, vector: Vector, overflow: bool) -> bool;
+    /// debug -> debug::oops: if nothing but the running thread is broken by this panic, reports it and ends the thread; else comes back.
+    fn die_of_panic = tetra_die_of_panic(info: &core::panic::PanicInfo<'_>, start: crate::debug::backtrace::Start);
     /// any -> debug::bug_report: misuse of an API that was survived: one WARN-like block with a backtrace.
     fn bug_report = tetra_bug_report(what: core::fmt::Arguments<'_>, place: &'static core::panic::Location<'static>);
 }
@@ -143,6 +151,10 @@ mod host {
     /// Host: threads are not watched.
     pub fn is_over(_task: &'static crate::cpu::Task) -> bool {
         false
+    }
+    /// Host: threads are not watched.
+    pub fn is_held_by_dead(_lock: usize) -> Option<&'static crate::cpu::Task> {
+        None
     }
     /// Host: no priorities.
     pub fn begin_lending(_owner: &'static crate::cpu::Task, _lender: &'static crate::cpu::Task) {}

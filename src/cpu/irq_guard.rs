@@ -61,7 +61,22 @@ pub fn enter() {
         enter_nested();
     } else {
         irq::mask();
+        note_place();
     }
+}
+
+/// Notes where irqs were masked, for the report on a core that never unmasks them. Nothing in builds without `debug`.
+#[inline(always)]
+fn note_place() {
+    #[cfg(all(target_os = "none", feature = "debug"))]
+    local().irqs_masked_at.store(crate::arch::position().0, Ordering::Relaxed);
+}
+
+/// Where core `cpu` last masked interrupts by a guard or a lock; `None` if it never did, or the build does not note it.
+///
+/// Context: any; of another core, a hint.
+pub fn last_masked_at(cpu: usize) -> Option<usize> {
+    Some(super::local::local_of(cpu).irqs_masked_at.load(Ordering::Relaxed)).filter(|address| *address != 0)
 }
 
 /// Leaves an irq-off section.

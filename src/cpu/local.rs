@@ -2,7 +2,7 @@
 
 use super::percpu::PerCpu;
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 
 /// First object of the per-CPU area, at offset 0. Everything else is declared with `per_cpu!` where it is used.
 ///
@@ -21,6 +21,8 @@ pub struct CoreLocal {
     pub softirq_pending: AtomicU32,
     /// mm::kmem_cache: this core's lists of free objects, at an offset that one load reaches. Touched by this core with irqs masked.
     pub slabs: OwnWords<SLAB_WORDS>,
+    /// Where this core last masked irqs by a guard; builds with `debug` alone write it. Written by this core with irqs masked.
+    pub irqs_masked_at: AtomicUsize,
 }
 
 /// Words for the slab allocator: keys and page descriptors, and two words a cache.
@@ -64,6 +66,7 @@ impl CoreLocal {
             nr_irqs: AtomicU64::new(0),
             softirq_pending: AtomicU32::new(0),
             slabs: OwnWords::new(),
+            irqs_masked_at: AtomicUsize::new(0),
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::arch;
 use core::fmt;
 use core::ptr;
 use core::str;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 
 bitflags::bitflags! {
     /// What a thread does: Linux's bits and names. Empty: it runs or is ready to.
@@ -108,6 +108,8 @@ pub struct Task {
     /// The owner of the mutex that the thread waits for: along these a waiter's urgency is handed on. A hint: written by the waiter, and under that
     /// mutex's lock when the owner changes.
     waits_for: AtomicPtr<Task>,
+    /// Address of the sleeping lock that the thread waits for; 0: none. Written by the thread itself.
+    waits_on: AtomicUsize,
     /// How often the thread holds the big kernel lock. Written by the thread itself.
     lock_depth: AtomicU32,
 }
@@ -120,6 +122,7 @@ impl Task {
             pid: AtomicU32::new(0),
             name: [const { AtomicU64::new(0) }; 2],
             waits_for: AtomicPtr::new(ptr::null_mut()),
+            waits_on: AtomicUsize::new(0),
             lock_depth: AtomicU32::new(0),
         }
     }
@@ -153,6 +156,7 @@ impl Task {
         self.pid.store(pid, Ordering::Relaxed);
         self.set_name(name);
         self.set_waits_for(None);
+        self.set_waits_on(0);
         self.set_lock_depth(0);
         self.set_state(state);
     }
@@ -162,6 +166,17 @@ impl Task {
     pub fn waits_for(&self) -> Option<&'static Task> {
         // SAFETY: null, or what `set_waits_for` stored: blocks are statics.
         unsafe { self.waits_for.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Address of the sleeping lock that the thread waits for; 0: none. Context: any; a hint.
+    #[inline]
+    pub fn waits_on(&self) -> usize {
+        self.waits_on.load(Ordering::Relaxed)
+    }
+
+    /// Notes it. Context: the thread itself, or its maker.
+    pub fn set_waits_on(&self, lock: usize) {
+        self.waits_on.store(lock, Ordering::Relaxed);
     }
 
     /// How often the thread holds the big kernel lock. Context: the thread itself; of another, a hint.

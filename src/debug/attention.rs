@@ -95,6 +95,30 @@ pub fn wait_for_answers(mask: u32, millis: u64) {
     }
 }
 
+/// Asks core `cpu`, another than this, where it is. `None` if it does not say so within `millis`.
+///
+/// Context: any. Two cores that ask each other answer each other.
+pub fn ask(cpu: usize, millis: u64) -> Option<Position> {
+    request(1 << cpu, attention::BACKTRACE);
+    wait_until(millis, || answer_of(cpu).is_some());
+    answer_of(cpu)
+}
+
+/// Waits until `condition` holds, answering others meanwhile, at most `millis`. True if it does.
+///
+/// Context: any.
+pub fn wait_until(millis: u64, mut condition: impl FnMut() -> bool) -> bool {
+    let deadline = arch::counter::now() + arch::counter::frequency_hz() * millis / 1000;
+    while !condition() {
+        if arch::counter::now() >= deadline {
+            return false;
+        }
+        tetra_answer_attention();
+        arch::relax();
+    }
+    true
+}
+
 /// Upcall of cpu, sync, irq: answers what is wanted of this core. Nothing wanted: two instructions and a compare.
 ///
 /// Context: any.

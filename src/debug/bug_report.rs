@@ -11,6 +11,7 @@
 
 use super::backtrace::{self, Start};
 use super::symbols::Named;
+use super::taint::{Taint, add_taint};
 use crate::cpu;
 use crate::log::{Level, emit};
 use core::fmt;
@@ -22,6 +23,7 @@ const NR_FRAMES: usize = 8;
 /// Upcall of all layers: prints a report. Context: any.
 #[unsafe(no_mangle)]
 fn tetra_bug_report(what: fmt::Arguments<'_>, place: &'static Location<'static>) {
+    add_taint(Taint::Warn);
     emit(
         Level::Err,
         "",

@@ -1,14 +1,17 @@
 //! Faults: the way from an exception frame to a report, or back.
 //!
-//! Two kinds of fault have a way back: the semihosting probe (an HLT that may be undefined), a probed access to a device that may be absent
-//! (`probe_read`). All others end the kernel with a report.
+//! Three kinds of fault have a way back: the semihosting probe (an HLT that may be undefined), a probed access to a device that may be absent
+//! (`probe_read`), and the breakpoint of a warning (`bug`). All others end the thread, if nothing but the thread is broken (`oops`), else the kernel.
 
 use super::address::Whereabouts;
 use super::backtrace::{Start, is_code};
+use super::bug::{self, BugSite};
 use super::panic::{self, Cause};
 use super::syndrome::{Class, FaultStatus, Syndrome};
+use crate::arch::bug::{BRK_BUG, BRK_SIZE, BRK_WARN};
 use crate::arch::exception::{ExceptionFrame, Vector};
 use crate::arch::semihosting;
+use crate::upcalls;
 use core::fmt;
 
 /// A fault, in words.
@@ -51,6 +54,9 @@ impl FaultCause<'_> {
 impl fmt::Display for FaultCause<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let syndrome = self.syndrome();
+        if let Some(site) = trap_site(self.frame, BRK_BUG) {
+            return write!(f, "kernel BUG at {site}");
+        }
         if self.overflow {
             write!(f, "stack overflow: sp {:#x} is in {}", self.frame.sp, Whereabouts(self.frame.sp as usize - 1))?;
         } else if matches!(self.vector, Vector::ThreadSync | Vector::HandlerSync) {
@@ -68,18 +74,36 @@ impl fmt::Display for FaultCause<'_> {
     }
 }
 
-/// Upcall of arch: a fault. Returns only if it was mended.
+/// Upcall of arch: a fault. Returns if it was mended, and to the end of a thread that dies of it.
 #[unsafe(no_mangle)]
 fn tetra_handle_fault(frame: &mut ExceptionFrame, vector: Vector) {
     if let Some(after) = semihosting::skip_probe(frame.elr).or_else(|| crate::arch::probe::skip(frame)) {
         frame.elr = after;
         return;
     }
-    panic::enter(Cause::Fault(FaultCause { frame, vector, overflow: false }));
+    if let Some(site) = trap_site(frame, BRK_WARN) {
+        let start = FaultCause { frame, vector, overflow: false }.start();
+        bug::on_warn_trap(site, start);
+        frame.elr += BRK_SIZE;
+        return;
+    }
+    end(frame, vector, false);
+}
+
+/// The check whose breakpoint was met, if the fault is one with this number.
+fn trap_site(frame: &ExceptionFrame, number: u16) -> Option<&'static BugSite> {
+    (Syndrome(frame.esr).class() == Class::Brk(number)).then(|| bug::site_at(frame.x[0] as usize)).flatten()
+}
+
+/// Ends the thread, then comes back to leave it for good, or the kernel.
+fn end(frame: &mut ExceptionFrame, vector: Vector, overflow: bool) {
+    if !upcalls::die_of_fault(frame, vector, overflow) {
+        panic::enter(Cause::Fault(FaultCause { frame, vector, overflow }));
+    }
 }
 
 /// Upcall of arch: a stack pointer left its stack. The frame lies on the overflow stack.
 #[unsafe(no_mangle)]
 fn tetra_handle_stack_overflow(frame: &mut ExceptionFrame, vector: Vector) {
-    panic::enter(Cause::Fault(FaultCause { frame, vector, overflow: true }));
+    end(frame, vector, true);
 }

@@ -8,9 +8,7 @@ use super::backtrace;
 use super::symbols::Named;
 use crate::arch::{self, layout::STACK_SIZE};
 use crate::cpu;
-use crate::cpu::local::attention::BACKTRACE;
 use crate::log::{Level, emit};
-use crate::upcalls;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -49,7 +47,7 @@ fn tetra_lock_trace(trace: &[AtomicUsize]) {
 /// Upcall of sync: prints a report. Context: any.
 #[unsafe(no_mangle)]
 fn tetra_lock_report(what: fmt::Arguments<'_>, taken_at: &[AtomicUsize], ask: Option<usize>) {
-    let is_ours = wait_for(|| !IS_BUSY.swap(true, Ordering::Acquire));
+    let is_ours = attention::wait_until(WAIT_MILLIS, || !IS_BUSY.swap(true, Ordering::Acquire));
     line(format_args!("spinlock: {what}"));
     line(format_args!("spinlock: noticed on cpu{} in {}, at:", cpu::id(), cpu::context::name()));
     frames(backtrace::here());
@@ -69,9 +67,7 @@ fn tetra_lock_report(what: fmt::Arguments<'_>, taken_at: &[AtomicUsize], ask: Op
 
 /// Prints where core `cpu` is now.
 fn ask_core(cpu: usize) {
-    attention::request(1 << cpu, BACKTRACE);
-    wait_for(|| attention::answer_of(cpu).is_some());
-    match attention::answer_of(cpu) {
+    match attention::ask(cpu, WAIT_MILLIS) {
         Some(position) => {
             line(format_args!("spinlock: cpu{cpu} is now (count {:#x}) at:", position.count));
             frames(position.start);
@@ -89,17 +85,4 @@ fn frames(start: backtrace::Start) {
 
 fn line(text: fmt::Arguments<'_>) {
     emit(Level::Err, "", text);
-}
-
-/// Waits until `condition` holds, answering others meanwhile, at most `WAIT_MILLIS`. True if it does.
-fn wait_for(mut condition: impl FnMut() -> bool) -> bool {
-    let deadline = arch::counter::now() + arch::counter::frequency_hz() / 1000 * WAIT_MILLIS;
-    while !condition() {
-        if arch::counter::now() >= deadline {
-            return false;
-        }
-        upcalls::answer_attention();
-        arch::relax();
-    }
-    true
 }

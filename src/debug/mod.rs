@@ -7,9 +7,14 @@
 //! | who called whom | [`backtrace`] |
 //! | names for addresses | [`symbols`], [`kallsyms`] |
 //! | the report and the end of a kernel | [`mod@panic`], [`report`] |
+//! | the report and the end of a thread | `oops`, `report_log` |
+//! | `BUG!`, `WARN_ON!` and what they have done | [`bug`], [`taint`] |
 //! | faults on purpose | [`provoke`] |
 //! | who holds a lock, and who waits | `lock_report` |
 //! | what a core is asked to do whatever it is doing | [`attention`] |
+//! | what notices that a part of the kernel stands still | [`detectors`] |
+//! | what a kernel that hangs can still be asked | [`sysrq`] |
+//! | what a report shows of threads, cores and locks | [`show`] |
 //!
 //! Everything here runs in a dying kernel: no lock, no allocation, bounded loops, and every pointer is checked before it is followed.
 
@@ -19,8 +24,11 @@ pub mod address;
 pub mod attention;
 #[cfg(target_os = "none")]
 pub mod backtrace;
+pub mod bug;
 #[cfg(target_os = "none")]
 mod bug_report;
+#[cfg(target_os = "none")]
+pub mod detectors;
 #[cfg(target_os = "none")]
 pub mod fault;
 pub mod fault_attr;
@@ -28,11 +36,20 @@ pub mod kallsyms;
 #[cfg(target_os = "none")]
 mod lock_report;
 #[cfg(target_os = "none")]
+pub mod oops;
+#[cfg(target_os = "none")]
 pub mod panic;
 #[cfg(target_os = "none")]
 pub mod provoke;
 #[cfg(target_os = "none")]
 pub mod report;
 #[cfg(target_os = "none")]
+mod report_log;
+#[cfg(target_os = "none")]
+pub mod show;
+#[cfg(target_os = "none")]
 pub mod symbols;
 pub mod syndrome;
+#[cfg(target_os = "none")]
+pub mod sysrq;
+pub mod taint;

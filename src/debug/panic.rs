@@ -82,6 +82,8 @@ pub fn is_nested() -> bool {
 #[cfg(not(test))]
 #[panic_handler]
 fn on_panic(info: &PanicInfo<'_>) -> ! {
+    // Comes back if more than the thread is broken.
+    upcalls::die_of_panic(info, backtrace::here());
     enter(Cause::Rust(info))
 }
 

@@ -22,7 +22,7 @@ pub struct Crash {
 }
 
 /// All ways, for `fault`.
-pub const CRASHES: [Crash; 15] = [
+pub const CRASHES: [Crash; 17] = [
     Crash { name: "null-read", help: "reads through a NULL pointer", run: null_read },
     Crash { name: "null-call", help: "calls a NULL function pointer", run: null_call },
     Crash { name: "wild-write", help: "writes to 0xdeadbeef", run: wild_write },
@@ -31,9 +31,11 @@ pub const CRASHES: [Crash; 15] = [
     Crash { name: "rodata-exec", help: "executes read-only data", run: rodata_exec },
     Crash { name: "stack-exec", help: "executes what lies on the stack", run: stack_exec },
     Crash { name: "undefined", help: "executes an undefined instruction", run: undefined },
+    Crash { name: "odd-call", help: "jumps to an address that is no multiple of 4", run: odd_call },
     Crash { name: "no-device", help: "reads a register that no device answers for", run: no_device },
     Crash { name: "stack", help: "overflows the stack it runs on, by recursion", run: stack },
     Crash { name: "panic", help: "panics", run: panic },
+    Crash { name: "bug", help: "meets a BUG_ON", run: bug },
     Crash { name: "panic-together", help: "panics on all cores at once, in an interrupt of each", run: panic_together },
     Crash { name: "panic-nested", help: "panics, and again while the report is written", run: panic_nested },
     Crash { name: "panic-in-log", help: "panics in the middle of a log message", run: panic_in_log },
@@ -114,6 +116,12 @@ fn undefined() {
 }
 
 #[inline(never)]
+fn odd_call() {
+    call_address(null_read as *const () as usize + 2);
+    black_box(());
+}
+
+#[inline(never)]
 fn no_device() {
     const RNG200_OFFSET: usize = 0x0210_4000;
     let register: *const u32 = core::ptr::with_exposed_provenance(layout::DEVICE_BASE + RNG200_OFFSET);
@@ -137,6 +145,12 @@ fn recurse(depth: u64) -> u64 {
 #[inline(never)]
 fn panic() {
     panic!("on purpose, on cpu{}", cpu::id());
+}
+
+#[inline(never)]
+fn bug() {
+    crate::BUG_ON!(black_box(1) + 1 == 2);
+    black_box(());
 }
 
 /// Every core waits in an interrupt until all are there, and then none is first: one owns the report, the others come second.

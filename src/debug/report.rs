@@ -1,8 +1,9 @@
-//! The text of a report: one shape for panics and for what is survived.
+//! The text of a report: one shape for panics, oopses and warnings.
 //!
 //! ```text
 //! Kernel panic on cpu2: write failed: nothing mapped (level 1) at 0x0, the NULL page
 //! core: cpu2   thread: idle/2 (pid 0)   in: hardirq   count: 0x10000   uptime: 12.345678 s
+//! Tainted: [W]=WARN
 //! build: 0123456789abcdef
 //! pc : 0xffffffff80081234 tetra::...+0x12/0x40
 //! ...
@@ -11,6 +12,7 @@
 
 use super::backtrace::{self, Start};
 use super::symbols::Named;
+use super::taint::get_taint;
 use crate::arch::exception::ExceptionFrame;
 use crate::arch::{self, layout};
 use crate::cpu;
@@ -23,7 +25,7 @@ pub fn build_id() -> u64 {
     note.get(NOTE_HEADER..NOTE_HEADER + 8).map_or(0, |id| u64::from_be_bytes(id.try_into().expect("8 bytes were taken")))
 }
 
-/// Which core and thread speaks, and in which context.
+/// Which core and thread speaks, in which context, and what happened to this kernel before.
 ///
 /// # Errors
 /// Those of `out`.
@@ -43,6 +45,7 @@ pub fn write_context(out: &mut dyn Write) -> fmt::Result {
         us / 1_000_000,
         us % 1_000_000
     )?;
+    writeln!(out, "{}", get_taint())?;
     writeln!(out, "build: {:016x}", build_id())
 }
 

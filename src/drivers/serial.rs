@@ -3,6 +3,7 @@
 //! Three speak on it: the log (`log::Console`), the shell's terminal, and the panic port, which takes no lock. Output goes to a queue that the
 //! transmit interrupt drains; who logs from an interrupt or under a lock only makes the UART's line pending (`kick`), so no I/O happens there.
 //! A line or packet that the log has begun is ended before the terminal goes on; the terminal's unfinished line (the prompt) does not hold up the log.
+//! BREAK and a key within [`SYSRQ_WINDOW`] are not input but a call for `debug::sysrq`, made by the handler itself.
 //! When the input queue is full the receive interrupt is paused instead of dropping bytes: an emulator or a sender with flow control waits.
 //!
 //! # Locks
@@ -17,7 +18,7 @@ use crate::log::OpenLine;
 use crate::sched::{self, RcuWait};
 use crate::sync::IrqSpinLock;
 use crate::util::queue::ByteQueue;
-use crate::{arch, log, time};
+use crate::{arch, log, time, upcalls};
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use core::time::Duration;
@@ -26,6 +27,8 @@ const TX_BYTES: usize = 8192;
 const RX_BYTES: usize = 4096;
 /// The longest packet that is sent in one piece.
 pub const PACKET_MAX: usize = 2048;
+/// How long after a BREAK a key is taken for SysRq.
+const SYSRQ_WINDOW: Duration = Duration::from_secs(5);
 /// A full queue takes 0.7 s at 115200 baud, and the log may hold some of them more.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 /// How long a thread sleeps for room in the queue.
@@ -40,6 +43,10 @@ struct State {
     tx: ByteQueue<TX_BYTES>,
     rx: ByteQueue<RX_BYTES>,
     is_paused: bool,
+    /// Up to this time of the clock since boot the next byte is a key for SysRq: a BREAK came.
+    sysrq_until: Option<Duration>,
+    /// That key, until the handler has given the lock back.
+    sysrq_key: Option<u8>,
     figures: Figures,
 }
 
@@ -77,8 +84,16 @@ pub struct SerialConsole;
 /// # Safety
 /// `base` is the virtual address of the port's registers, mapped as device memory for ever.
 pub unsafe fn start(base: usize, port: Pl011, typed_early: &[RxEvent]) {
-    let mut state =
-        State { port, log: OpenLine::NONE, tx: ByteQueue::new(), rx: ByteQueue::new(), is_paused: false, figures: Figures::default() };
+    let mut state = State {
+        port,
+        log: OpenLine::NONE,
+        tx: ByteQueue::new(),
+        rx: ByteQueue::new(),
+        is_paused: false,
+        sysrq_until: None,
+        sysrq_key: None,
+        figures: Figures::default(),
+    };
     typed_early.iter().for_each(|event| state.take(*event));
     HAS_INPUT.store(!state.rx.is_empty(), Ordering::Release);
     *STATE.lock() = Some(state);
@@ -97,10 +112,15 @@ pub fn figures() -> Figures {
 
 /// Handler of the UART's line. Context: hardirq.
 pub fn on_interrupt(_data: usize) -> IrqReturn {
+    let mut sysrq_key = None;
     if let Some(state) = STATE.lock().as_mut() {
         let _ = state.port.take_causes();
         state.receive();
         state.transmit();
+        sysrq_key = state.sysrq_key.take();
+    }
+    if let Some(key) = sysrq_key {
+        upcalls::sysrq(key);
     }
     if HAS_INPUT.load(Ordering::Acquire) {
         READER.wake_up();
@@ -130,6 +150,7 @@ impl State {
 
     fn take(&mut self, event: RxEvent) {
         match event {
+            RxEvent::Byte(byte) if self.is_sysrq() => self.sysrq_key = Some(byte),
             RxEvent::Byte(byte) => {
                 self.figures.received += 1;
                 self.rx.push(byte);
@@ -138,9 +159,17 @@ impl State {
                 self.figures.overruns += 1;
                 self.rx.push(byte);
             }
-            RxEvent::Break => self.figures.breaks += 1,
+            RxEvent::Break => {
+                self.figures.breaks += 1;
+                self.sysrq_until = Some(time::uptime() + SYSRQ_WINDOW);
+            }
             RxEvent::ParityError(_) | RxEvent::FramingError(_) => self.figures.errors += 1,
         }
+    }
+
+    /// A BREAK came not long ago, and this is the first byte since.
+    fn is_sysrq(&mut self) -> bool {
+        self.sysrq_until.take().is_some_and(|until| time::uptime() <= until)
     }
 
     fn transmit(&mut self) {

@@ -1,12 +1,15 @@
 //! The commands and views of the machine itself: cores, memory map, interrupts, firmware, log, and how to end it.
 
+mod detectors;
 mod end;
 mod hardware;
 #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
 mod locks;
 mod log;
 mod memory;
+mod oops;
 mod slab;
 mod symbols;
+mod sysrq;
 mod threads;
 mod time;

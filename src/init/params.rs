@@ -2,7 +2,8 @@
 
 use super::firmware;
 use crate::arch::NR_CPUS;
-use crate::debug::panic;
+use crate::debug::detectors::settings::{OutOfRange, Setting};
+use crate::debug::{bug, oops, panic};
 use crate::log;
 use crate::mm::kmalloc;
 use crate::mm::page_alloc::slow;
@@ -33,6 +34,13 @@ params! {
     INIT_ON_ALLOC: "init_on_alloc" = "0|1", "zero every slab object when it is allocated";
     INIT_ON_FREE: "init_on_free" = "0|1", "zero every slab object when it is freed";
     PANIC: "panic" = "SECONDS", "reboot this long after a panic; 0 halts";
+    PANIC_ON_OOPS: "panic_on_oops" = "[0|1]", "an oops ends the kernel and not only its thread";
+    PANIC_ON_WARN: "panic_on_warn" = "[0|1]", "a warning ends the kernel";
+    WATCHDOG_THRESH: "watchdog_thresh" = "SECONDS", "report a core that takes no interrupts for so long, or switches no threads for twice as long; 0: never";
+    HUNG_TASK_TIMEOUT: "hung_task_timeout" = "SECONDS", "report a thread that sleeps uninterruptibly for so long; 0: never";
+    SOFTLOCKUP_PANIC: "softlockup_panic" = "0|1", "panic at a soft lockup, not only report it";
+    HARDLOCKUP_PANIC: "hardlockup_panic" = "0|1", "likewise at a hard lockup";
+    HUNG_TASK_PANIC: "hung_task_panic" = "0|1", "likewise at a hung task";
     KTAP: "ktap" = "list|run:CASES", "a test suite's image: list its cases, or run these";
     RUN: "run" = "\"COMMANDS\"", "run these shell commands, then power off with their status";
 }
@@ -60,6 +68,18 @@ pub fn apply_early() {
     }
     if let Some(seconds) = number("panic") {
         panic::set_reboot_after(seconds.min(u64::from(u32::MAX)) as u32);
+    }
+    oops::set_panic_on_oops(is_switched_on("panic_on_oops"));
+    bug::set_panic_on_warn(is_switched_on("panic_on_warn"));
+    Setting::ALL.into_iter().for_each(preset_detector);
+}
+
+/// What the boot arguments say of a detector.
+fn preset_detector(setting: Setting) {
+    let name = setting.argument();
+    let Some(value) = number(name) else { return };
+    if let Err(OutOfRange { max }) = setting.preset(u32::try_from(value).unwrap_or(u32::MAX)) {
+        pr_warn!("{}={}: 0 to {} are possible; ignored", name, value, max);
     }
 }
 
@@ -120,6 +140,12 @@ pub fn max_cpus() -> usize {
             NR_CPUS
         }
     }
+}
+
+/// Whether `name` stands alone, or `name=` with another number than 0.
+fn is_switched_on(name: &str) -> bool {
+    let stands_alone = argument().iter().any(|argument| argument.is(name) && argument.value.is_none());
+    stands_alone || number(name).is_some_and(|value| value != 0)
 }
 
 /// A number given as `name=`, warned about if it is none.

@@ -42,6 +42,9 @@ fn tetra_count_zero_work() {
 /// Irqs masked by one level.
 fn do_pending() {
     count::clear_work();
+    if preempt::IS_FULL {
+        sched::touch_softlockup_watchdog();
+    }
     upcalls::answer_attention();
     softirq::serve_pending();
 }

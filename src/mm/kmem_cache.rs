@@ -26,6 +26,7 @@
 
 mod check;
 mod cpu_list;
+mod owned;
 mod reclaim;
 mod report;
 mod slabs;
@@ -33,6 +34,7 @@ mod slow;
 mod track;
 mod typed;
 
+pub use owned::for_each_of;
 pub use reclaim::SLABS;
 pub use report::nr_reports;
 pub use typed::KmemCache;

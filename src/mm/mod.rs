@@ -2,7 +2,7 @@
 //!
 //! From the bottom: [`addr`] and [`phys_range`] are the types that all others speak, [`memblock`] is the map that the kernel boots with. On
 //! them stands the page allocator: [`page`] describes each page of RAM, [`buddy`] keeps the free blocks of a [`zone`], [`page_alloc`] is
-//! what the rest of the kernel calls, with [`gfp`] flags. `kernel_map` changes the live translation tables, `vmalloc` maps areas through it,
+//! what the rest of the kernel calls, with [`gfp`] flags. `kernel_map` changes the live translation tables, `vmalloc` maps areas through it (`kvmalloc` tries for one piece first),
 //! `dma` shares memory with devices.
 //!
 //! On pages stand objects: [`slab`], [`slab_layout`] and [`free_link`] are the pure parts of `kmem_cache`, [`kmalloc`] is a set of such caches by
@@ -31,6 +31,8 @@ pub mod kmalloc;
 #[cfg(target_os = "none")]
 pub mod kmem_cache;
 pub mod kvec;
+#[cfg(target_os = "none")]
+pub mod kvmalloc;
 pub mod memblock;
 pub mod page;
 pub mod page_alloc;

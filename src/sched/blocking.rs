@@ -3,12 +3,12 @@
 //! `sync` lies below this layer, so each call is an upcall (`upcalls`), of a few instructions and on the path that waits anyway.
 //!
 //! # The dead owner
-//! A thread that ends by a fault, or forgot a guard, gives nothing back. Its block is then kept for ever, so that the address in a mutex's word names the
-//! dead and never a new thread, and whoever waits for it is woken to find that out. That costs a block of the table (not its use: faults are rare).
+//! A thread that ends by a fault (`death`), or forgot a guard, gives nothing back. Its block is then kept for ever, so that the address in a lock's word
+//! names the dead and never a new thread, and all who wait for locks are woken to find that out. That costs a block of the table (not its use: faults are rare).
 //! Rejected: a list of held mutexes in each thread, which every uncontended lock and unlock would pay for.
 //!
 //! # Memory ordering
-//! A waiter stores whom it waits for, passes the full barrier of `set_current_state`, and asks whether that thread is over; the dying thread says that it
+//! A waiter stores what it waits for, passes the full barrier of `set_current_state`, and asks whether that thread is over; the dying thread says that it
 //! is over, passes a full barrier, and looks who waits for it. One of the two sees the other.
 //!
 //! Neighbours: `sync::wait_room`, `sync::raw_mutex`; `wake` and `timeout` do the work.
@@ -102,7 +102,7 @@ pub(super) fn give_up_locks() {
         mem::forget(ThreadRef::current());
         current().set_life(Life::Over);
         fence(Ordering::SeqCst);
-        wake_who_waits_for(current().task());
+        wake_who_waits_for_locks();
     }
     #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
     current().held_locks.clear();
@@ -116,10 +116,23 @@ fn holds_locks() -> bool {
     false
 }
 
-fn wake_who_waits_for(dead: &'static Task) {
+/// The running thread has said that it is over: has all who wait for a lock look whether it was their owner. Context: any.
+pub(super) fn wake_who_waits_for_locks() {
     for thread in thread::all() {
-        if thread.task().waits_for().is_some_and(|owner| core::ptr::eq(owner, dead)) {
+        if thread.task().waits_on() != 0 {
             wake::try_to_wake_up(&thread, TaskState::NORMAL);
         }
+    }
+}
+
+/// Whether a thread that died has this lock still. Known only where held locks are noted.
+#[unsafe(no_mangle)]
+fn tetra_is_held_by_dead(lock: usize) -> Option<&'static Task> {
+    #[cfg(feature = "lockdep")]
+    return super::death::all_dead().find(|dead| dead.held_locks().iter().any(|held| held.lock == lock)).map(|dead| dead.task());
+    #[cfg(not(feature = "lockdep"))]
+    {
+        let _ = lock;
+        None
     }
 }

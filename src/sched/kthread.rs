@@ -206,6 +206,12 @@ fn exit() -> ! {
     switch::leave_for_good()
 }
 
+/// The running thread, `me`, is over without a value: whoever joins or parks it need not wait. Context: any.
+pub(super) fn say_that_it_is_over(me: &Thread) {
+    me.kthread_flags.fetch_or(EXITED, Ordering::AcqRel);
+    me.watcher.wake_up();
+}
+
 /// Takes the value out of the packet at `address`.
 ///
 /// # Safety

@@ -8,20 +8,26 @@
 //! | `switch`, `wake`, `run_queue`, `queue`, `balance`, `idle` | which thread runs where |
 //! | `thread`, `thread_table`, `stack`, `priority` | what a thread is |
 //! | `kthread`, `signal`, `rcuwait`, `timeout` | begin, end, stop, park; waits |
+//! | `death`, `lend` | the end by a fault; a body that borrows |
 //! | `blocking` | what the sleeping locks of `sync` ask for |
 //! | `workqueue` | functions that may sleep, deferred to threads |
 //! | `preempt`, `load`, `features` | sections, figures, switches |
+//! | `switch_point` | what the soft lockup detector goes by |
 
 #[cfg(target_os = "none")]
 mod balance;
 #[cfg(target_os = "none")]
 mod blocking;
 #[cfg(target_os = "none")]
+pub mod death;
+#[cfg(target_os = "none")]
 pub mod features;
 #[cfg(target_os = "none")]
 pub mod idle;
 #[cfg(target_os = "none")]
 pub mod kthread;
+#[cfg(target_os = "none")]
+pub mod lend;
 #[cfg(target_os = "none")]
 pub mod load;
 #[cfg(target_os = "none")]
@@ -39,6 +45,8 @@ pub mod signal;
 pub mod stack;
 #[cfg(target_os = "none")]
 mod switch;
+#[cfg(target_os = "none")]
+pub mod switch_point;
 #[cfg(target_os = "none")]
 pub mod thread;
 #[cfg(target_os = "none")]
@@ -60,9 +68,10 @@ pub use self::{
     run_queue::{need_resched, on_reschedule_ipi},
     signal::Signal,
     switch::{preempt_schedule, schedule, yield_now},
+    switch_point::touch_softlockup_watchdog,
     thread::{Thread, ThreadRef, current},
     timeout::{msleep, schedule_hrtimeout, schedule_timeout, usleep_range},
-    wake::{lend_priority, set_affinity, set_priority, try_to_wake_up, wake_up_process, with_position},
+    wake::{Busy, lend_priority, set_affinity, set_priority, try_to_wake_up, try_with_position, wake_up_process, with_position},
 };
 
 #[cfg(target_os = "none")]

@@ -10,6 +10,7 @@
 
 use super::run_queue::{Core, need_resched, resched_cpu};
 use super::switch;
+use super::switch_point;
 use super::thread::current;
 use crate::cpu;
 use crate::debug::backtrace;
@@ -62,6 +63,9 @@ fn sleeping_in_atomic_context(place: &'static Location<'static>) {
 /// Context: thread, irqs on, no section counted; in one it does nothing.
 #[inline]
 pub fn cond_resched() -> bool {
+    if !IS_FULL {
+        switch_point::touch_softlockup_watchdog();
+    }
     let gives_way = need_resched() && !cpu::is_atomic();
     if gives_way {
         switch::preempt_schedule();

@@ -5,12 +5,20 @@
 //! # Memory ordering
 //! Waiter: note itself; state; full barrier (`set_current_state`); condition. Waker: condition; full barrier; who waits. One of the two sees the other.
 
+use super::thread::Life;
 use super::{schedule, wake};
 use super::{thread, thread_table};
 use crate::cpu::Task;
 use crate::cpu::task::{TaskState, set_current_state};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering, fence};
+
+/// The thread that a note names has died.
+#[cold]
+fn is_over(waiter: *mut Task) -> bool {
+    // SAFETY: null, or the head of a block of the static table.
+    unsafe { waiter.as_ref() }.is_some_and(|task| thread_table::of_task(task).is_in(Life::Over))
+}
 
 /// A place for one waiter.
 #[derive(Debug)]
@@ -42,7 +50,9 @@ impl RcuWait {
         }
         super::might_sleep();
         let me = (&raw const *thread::current().task()).cast_mut();
-        let alone = self.waiter.compare_exchange(ptr::null_mut(), me, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        let replace = |other| self.waiter.compare_exchange(other, me, Ordering::Relaxed, Ordering::Relaxed);
+        // Whoever died while it waited has left its note.
+        let alone = replace(ptr::null_mut()).or_else(|other| if is_over(other) { replace(other) } else { Err(other) }).is_ok();
         assert!(alone, "two threads wait where one may: use a wait queue");
         loop {
             set_current_state(state);

@@ -25,6 +25,7 @@ use super::balance;
 use super::preempt;
 use super::run_queue::{CORE, Core, IDLE_URGENCY, need_resched};
 use super::signal;
+use super::switch_point;
 use super::thread::{Life, Thread, current};
 use super::thread_table::idle_of;
 use super::wake;
@@ -112,6 +113,9 @@ fn switch_threads(why: Why) {
     }
 
     account(core, prev, next, why);
+    if !preempt::IS_FULL {
+        switch_point::touch_softlockup_watchdog();
+    }
     let (save, load) = (prev.context.get(), next.context.get());
     // SAFETY: irqs are masked and the depths are 0 (`check_context`). `next` was listed, so it is off its core or this one is just leaving it (idle), and
     // it is listed no more, so no other core takes it. `prev` is not loaded before `finish` clears its `on_cpu`.
@@ -238,6 +242,15 @@ pub(super) fn begin(before: usize) {
     if preempt::IS_FULL {
         preempt_schedule();
     }
+}
+
+/// Leaves the core for the last time: as `leave_for_good`, from a stack that the next thread to die will use.
+///
+/// Context: thread, irqs masked by one level, no depth counted, over, and found asleep by nobody (`death`): so it does not come back.
+pub(super) fn leave_masked() -> ! {
+    current().task().set_state(TaskState::DEAD);
+    switch_threads(Why::Called);
+    unreachable!("a dead thread was switched to");
 }
 
 /// Ends the running thread: nothing refers to its stack any more but a join that wants its value. Its block lives until the last reference goes.

@@ -6,6 +6,7 @@
 //! | 0 | DEAD, in the list of free blocks | nobody |
 //! | 1 or more | NEW, then alive | the thread itself has one, each [`ThreadRef`] one |
 //! | 1 or more | DEAD | the thread's own reference went when it was off its core; a join still holds one |
+//! | 1, for ever | DEAD | it died of a fault: one reference is never given back (`death`) |
 //!
 //! # Memory ordering
 //! The count is a `refcount` (release down, acquire at 0): every use comes before the next owner's `reset`. `on_cpu` is the hand-over of the saved
@@ -79,11 +80,15 @@ pub struct Thread {
     /// Ticks left of its time slice. Written by its core.
     pub(super) slice: AtomicU8,
     pub(super) kthread_flags: AtomicU32,
+    /// The oops that it died of; 0: none.
+    pub(super) oops: AtomicU32,
     pub(super) signals: Signals,
     /// Who waits in `join` or `park`.
     pub(super) watcher: super::rcuwait::RcuWait,
     /// When it last came on or off a core, in counter ticks.
     pub(super) switched_at: AtomicU64,
+    /// A timer ends its sleep at this moment of the monotonic clock; 0: none. Written by the thread itself.
+    pub(super) sleeps_until: AtomicU64,
     /// Counter ticks that it has run.
     pub(super) run_time: AtomicU64,
     /// Switches out because it slept or yielded, and because something else came first.
@@ -118,9 +123,11 @@ impl Thread {
             affinity: AtomicU32::new(0),
             slice: AtomicU8::new(0),
             kthread_flags: AtomicU32::new(0),
+            oops: AtomicU32::new(0),
             signals: Signals::new(),
             watcher: super::rcuwait::RcuWait::new(),
             switched_at: AtomicU64::new(0),
+            sleeps_until: AtomicU64::new(0),
             run_time: AtomicU64::new(0),
             nr_voluntary: AtomicU64::new(0),
             nr_involuntary: AtomicU64::new(0),
@@ -191,6 +198,11 @@ impl Thread {
         self.on_cpu.load(Ordering::Relaxed)
     }
 
+    /// Off its core and in no run queue: a thread that was preempted on its way to sleep is not. Context: any; stale on return.
+    pub fn is_asleep(&self) -> bool {
+        !self.on_rq.load(Ordering::Relaxed) && !self.is_on_cpu()
+    }
+
     /// Cores it may run on.
     #[inline]
     pub fn affinity(&self) -> u32 {
@@ -216,6 +228,18 @@ impl Thread {
     /// When it last came on or off a core, in counter ticks: for a sleeping thread, since when it sleeps.
     pub fn switched_at(&self) -> u64 {
         self.switched_at.load(Ordering::Relaxed)
+    }
+
+    /// The number of the oops that it died of: then nothing of it will ever change. Context: any.
+    pub fn oops_number(&self) -> Option<u32> {
+        Some(self.oops.load(Ordering::Relaxed)).filter(|number| *number != 0)
+    }
+
+    /// When a timer ends its sleep, whatever else does not: nanoseconds of the monotonic clock; 0: none does.
+    ///
+    /// Context: any; a hint unless the caller is the thread.
+    pub fn sleeps_until_ns(&self) -> u64 {
+        self.sleeps_until.load(Ordering::Relaxed)
     }
 
     /// The locks that it holds. Context: any; a hint unless the caller is the thread.
@@ -262,7 +286,7 @@ impl fmt::Debug for Thread {
 impl Thread {
     /// What its next owner finds. Context: under its lock, nobody's yet.
     pub(super) fn reset(&self) {
-        for counter in [&self.switched_at, &self.run_time, &self.nr_voluntary, &self.nr_involuntary] {
+        for counter in [&self.switched_at, &self.sleeps_until, &self.run_time, &self.nr_voluntary, &self.nr_involuntary] {
             counter.store(0, Ordering::Relaxed);
         }
         for flag in [&self.on_rq, &self.is_listed, &self.on_cpu] {
@@ -272,6 +296,7 @@ impl Thread {
         self.nr_lending.store(0, Ordering::Relaxed);
         self.affinity.store(ALL_CPUS, Ordering::Relaxed);
         self.kthread_flags.store(0, Ordering::Relaxed);
+        self.oops.store(0, Ordering::Relaxed);
         self.signals.reset();
     }
 }

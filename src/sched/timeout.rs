@@ -7,8 +7,9 @@ use super::switch::schedule;
 use super::thread::{Thread, current};
 use super::wake;
 use crate::cpu::task::{TaskState, set_current_state};
-use crate::time::{self, HrTimer, Timer};
+use crate::time::{self, HrTimer, Ktime, Timer};
 use core::pin::pin;
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 
 /// Sleeps in the state that the caller has set, until it is woken or `timeout` has passed: Linux's `schedule_timeout`. What is left of the timeout; zero:
@@ -19,8 +20,7 @@ pub fn schedule_timeout(timeout: Duration) -> Duration {
     let deadline = time::ktime_get() + timeout;
     let alarm = pin!(Timer::new(current(), |alarm| wake_sleeper(alarm.data())));
     alarm.as_ref().start_pinned(timeout);
-    schedule();
-    deadline - time::ktime_get()
+    schedule_until(deadline)
 }
 
 /// As `schedule_timeout`, by a high-resolution timer: Linux's `schedule_hrtimeout`.
@@ -30,7 +30,15 @@ pub fn schedule_hrtimeout(timeout: Duration) -> Duration {
     let deadline = time::ktime_get() + timeout;
     let alarm = pin!(HrTimer::new(current(), |alarm| wake_sleeper(alarm.data())));
     alarm.as_ref().start_pinned(timeout);
+    schedule_until(deadline)
+}
+
+/// Sleeps while an alarm is armed for `deadline`, which the hung task detector is told: such a sleep ends. What is left of it.
+fn schedule_until(deadline: Ktime) -> Duration {
+    let sleeps_until = &current().sleeps_until;
+    sleeps_until.store(deadline.as_ns(), Ordering::Relaxed);
     schedule();
+    sleeps_until.store(0, Ordering::Relaxed);
     deadline - time::ktime_get()
 }
 

@@ -298,17 +298,54 @@ fn requeue(thread: &Thread) {
     });
 }
 
-/// Calls `f` with where a backtrace of `thread` begins, while it is kept from running; `None` if it runs now.
+/// Calls `f` with where a backtrace of `thread` begins, while it is kept from running; `None` if it runs now, or died.
 ///
 /// Context: any; `f` runs with irqs off and a run queue locked, so it must not wake anybody.
 pub fn with_position<R>(thread: &Thread, f: impl FnOnce(Option<(usize, usize)>) -> R) -> R {
     let _asleep = thread.lock().lock();
-    with_queue_of(thread, |_, _, _| {
-        let is_at_rest = !thread.on_cpu.load(Ordering::Acquire) && !core::ptr::eq(thread, current());
-        let position = is_at_rest.then(|| {
-            // SAFETY: off its core (acquired), and kept off: waking it takes its lock, choosing it the queue's.
-            unsafe { &*thread.context.get() }.position()
-        });
-        f(position)
+    with_queue_of(thread, |_, _, _| f(position_at_rest(thread)))
+}
+
+/// Where a backtrace of `thread` begins, if it is off its core and alive. Context: its lock and its run queue's are held.
+fn position_at_rest(thread: &Thread) -> Option<(usize, usize)> {
+    // What a dead thread ran on last is in use by others.
+    let is_dead = thread.oops_number().is_some();
+    let is_at_rest = !thread.on_cpu.load(Ordering::Acquire) && !core::ptr::eq(thread, current()) && !is_dead;
+    is_at_rest.then(|| {
+        // SAFETY: off its core (acquired), and kept off: waking it takes its lock, choosing it the queue's.
+        unsafe { &*thread.context.get() }.position()
     })
+}
+
+/// Locks that the answer needs are held, maybe by a core that will not give them back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Busy;
+
+impl From<Busy> for Errno {
+    fn from(_: Busy) -> Self {
+        Errno::EBUSY
+    }
+}
+
+/// As [`with_position`], for reports on a kernel that stands still: waits for no lock, and gives up after some tries.
+///
+/// Context: any; `f` runs with irqs off and a run queue locked, so it must not wake anybody.
+///
+/// # Errors
+/// `Busy` if the thread or its run queue was locked each time.
+pub fn try_with_position<R>(thread: &Thread, f: impl FnOnce(Option<(usize, usize)>) -> R) -> Result<R, Busy> {
+    /// A holder that is well is gone after a few of these, even if its emulated core is not run just now.
+    const TRIES: u32 = 100_000;
+    for _ in 0..TRIES {
+        if let Some(_asleep) = thread.lock().try_lock() {
+            let cpu = thread.cpu();
+            if let Some(_queue) = CORE.on(cpu).queue.try_lock()
+                && thread.cpu() == cpu
+            {
+                return Ok(f(position_at_rest(thread)));
+            }
+        }
+        arch::relax();
+    }
+    Err(Busy)
 }

@@ -7,6 +7,9 @@
 //!
 //! Delayed work is work with a timer that queues it.
 //!
+//! A worker whose piece faults is lost with that piece; another queue's worker makes a new one. The piece itself is never idle again: what waits for it
+//! waits for ever, and asked for again it does not run.
+//!
 //! # Memory ordering
 //! The state word orders asking before running, and running before a wait that finds it idle; the queue's lock orders the list.
 //!
@@ -14,6 +17,7 @@
 
 use super::RcuWait;
 use super::kthread::Builder;
+use super::thread::{Thread, current};
 use super::timeout::schedule_timeout;
 use crate::cpu::task::{TaskState, set_current_state};
 use crate::cpu::{self, NR_CPUS};
@@ -23,7 +27,7 @@ use crate::time::Timer;
 use core::marker::PhantomPinned;
 use core::pin::Pin;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
 
 /// The queue of work that any core may do; those below are the cores' own.
@@ -59,6 +63,10 @@ struct List {
 struct Queue {
     list: IrqSpinLock<List>,
     worker: RcuWait,
+    /// Address of the worker's block.
+    thread: AtomicUsize,
+    /// The worker has died, and another was not made yet.
+    is_orphaned: AtomicBool,
     /// Pieces that were put in, and that are done. Their order is that of the list, so a flush waits for a number.
     nr_queued: AtomicU64,
     nr_done: AtomicU64,
@@ -68,6 +76,8 @@ static QUEUES: [Queue; NR_CPUS + 1] = [const {
     Queue {
         list: IrqSpinLock::new(List { head: AtomicPtr::new(ptr::null_mut()), tail: AtomicPtr::new(ptr::null_mut()) }),
         worker: RcuWait::new(),
+        thread: AtomicUsize::new(0),
+        is_orphaned: AtomicBool::new(false),
         nr_queued: AtomicU64::new(0),
         nr_done: AtomicU64::new(0),
     }
@@ -220,6 +230,7 @@ fn take(queue: &Queue) -> Option<NonNull<Item>> {
 
 /// What a worker does, for ever.
 fn work(queue: &Queue) {
+    queue.thread.store(ptr::from_ref(current()).addr(), Ordering::Release);
     loop {
         queue.worker.wait_until(TaskState::IDLE, || queue.nr_queued.load(Ordering::Acquire) != queue.nr_done.load(Ordering::Relaxed));
         while let Some(item) = take(queue) {
@@ -259,17 +270,46 @@ pub fn flush() {
 
 /// Makes the workers. Context: boot, thread, once, when all cores run.
 pub fn start() {
-    const NAMES: [&str; NR_CPUS] = ["kworker/0", "kworker/1", "kworker/2", "kworker/3"];
-    for cpu in cpu::online() {
-        start_worker(Builder::new(NAMES[cpu]).bind(cpu), cpu);
-    }
-    start_worker(Builder::new("kworker/u"), UNBOUND);
+    cpu::online().chain([UNBOUND]).for_each(|queue| start_worker(worker_of(queue), queue));
+}
+
+/// What the worker of a queue shall be like.
+fn worker_of(queue: usize) -> Builder {
+    const NAMES: [&str; NR_CPUS + 1] = ["kworker/0", "kworker/1", "kworker/2", "kworker/3", "kworker/u"];
+    let worker = Builder::new(NAMES[queue]);
+    if queue == UNBOUND { worker } else { worker.bind(queue) }
 }
 
 fn start_worker(builder: Builder, queue: usize) {
     match builder.run(move || work(&QUEUES[queue])) {
         Ok(worker) => worker.detach(),
         Err(error) => crate::pr_err!("workqueue: no worker for queue {}: {:?}: work that is put there will not run", queue, error),
+    }
+}
+
+/// What makes new workers, one for each queue that may lose its own: asked for in a queue that has one.
+static SUCCESSIONS: [Work<()>; NR_CPUS + 1] = [const { Work::new((), |_| replace_lost_workers()) }; NR_CPUS + 1];
+
+/// The running thread, `me`, is dying: if it is a worker, its queue gets a new one. Context: any.
+pub(super) fn on_death(me: &Thread) {
+    let is_mine = |queue: &Queue| queue.thread.load(Ordering::Relaxed) == ptr::from_ref(me).addr();
+    let Some(lost) = QUEUES.iter().position(is_mine) else { return };
+    QUEUES[lost].is_orphaned.store(true, Ordering::Release);
+    let has_worker = |queue: &Queue| queue.thread.load(Ordering::Relaxed) != 0 && !queue.is_orphaned.load(Ordering::Relaxed);
+    if let Some(other) = QUEUES.iter().position(has_worker) {
+        Pin::static_ref(&SUCCESSIONS[lost]).queue_in(other);
+    }
+}
+
+/// Context: a worker.
+fn replace_lost_workers() {
+    for (index, queue) in QUEUES.iter().enumerate() {
+        // Acquire: what the dead did comes before what its successor does.
+        if queue.is_orphaned.swap(false, Ordering::Acquire) {
+            // The piece that it died of is as done as it will ever be.
+            queue.nr_done.fetch_add(1, Ordering::Release);
+            start_worker(worker_of(index), index);
+        }
     }
 }
 

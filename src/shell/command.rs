@@ -218,6 +218,8 @@ pub enum CommandError {
     Errno(Errno),
     /// Ctrl-C.
     Interrupted,
+    /// It died of a fault: the report is in the log.
+    Oopsed,
     /// The output takes no more; no failure if the next stage of a pipe has what it wants.
     Output,
 }
@@ -231,6 +233,7 @@ impl CommandError {
             Self::Usage => status::USAGE,
             Self::Errno(errno) => u8::try_from(errno.code()).unwrap_or(status::FAILED),
             Self::Interrupted | Self::Output => status::INTERRUPTED,
+            Self::Oopsed => status::OOPSED,
         }
     }
 }
@@ -268,4 +271,6 @@ pub mod status {
     pub const NOT_FOUND: u8 = 127;
     /// Ctrl-C.
     pub const INTERRUPTED: u8 = 130;
+    /// The command died of a fault: what a Unix shell shows for SIGSEGV.
+    pub const OOPSED: u8 = 139;
 }

@@ -14,6 +14,7 @@ use super::command::{self, Command, CommandError, Context, status};
 use super::editor::CLEAR_SCREEN;
 use super::filter::{self, Chain, Filter, FilterError, Filters, Lines};
 use super::history::History;
+use super::isolate;
 use super::line::Text as LineText;
 use super::options::{self, Options};
 use super::parse::{self, Parser, Pipeline};
@@ -202,7 +203,10 @@ impl Machine {
             let result =
                 source.write(&mut Context { out: &mut Polling { lines: &mut lines, port }, name, port, history, is_terminal: false });
             let result = forgive_satisfied(result, &lines);
-            cut = lines.finish();
+            // What a command leaves that died is not looked at.
+            if result != Err(CommandError::Oopsed) {
+                cut = lines.finish();
+            }
             result
         };
         self.conclude(name, source, result, cut)
@@ -221,6 +225,9 @@ impl Machine {
         let mut lines = Lines::new(Chain::new(filters, pool, &mut text));
         let result = source.write(&mut Context { out: &mut Polling { lines: &mut lines, port }, name, port, history, is_terminal: false });
         let result = forgive_satisfied(result, &lines);
+        if result == Err(CommandError::Oopsed) {
+            return self.conclude(name, source, result, 0);
+        }
         let cut = lines.finish();
 
         if text.remaining_capacity() == 0 || cut > 0 {
@@ -230,17 +237,20 @@ impl Machine {
         if status != status::SUCCESS {
             return status;
         }
-        match view.write(text.trim_end_matches('\n')) {
+        match isolate::run(target, || Ok(view.write(text.trim_end_matches('\n'))?)) {
             Ok(()) => status::SUCCESS,
-            Err(errno) => {
-                self.port.complain(target, format_args!("{errno:#}"));
-                CommandError::Errno(errno).status()
+            Err(error) => {
+                self.explain(target, &Source::View(view), error);
+                error.status()
             }
         }
     }
 
     /// Reports how a pipeline ended; gives its status.
-    fn conclude(&self, name: &str, source: &Source<'_>, result: Result<(), CommandError>, cut: usize) -> u8 {
+    fn conclude(&mut self, name: &str, source: &Source<'_>, result: Result<(), CommandError>, cut: usize) -> u8 {
+        if result == Err(CommandError::Oopsed) {
+            self.filters = Filters::new_const();
+        }
         if cut > 0 {
             self.port.complain("shell", format_args!("{cut} lines were too long for the pipe and went on as two"));
         }
@@ -265,6 +275,9 @@ impl Machine {
         match (error, source) {
             (CommandError::Usage, Source::Command(command, _)) => self.port.complain("usage", format_args!("{}", command.usage())),
             (CommandError::Errno(errno), _) => self.port.complain(name, format_args!("{errno:#}")),
+            (CommandError::Oopsed, _) => {
+                self.port.complain(name, format_args!("ended by an oops: `dmesg -l alert` has the report, `oopses` what was lost"))
+            }
             (CommandError::Output, _) => self.port.complain(name, format_args!("stopped: the output takes no more")),
             _ => {}
         }
@@ -321,9 +334,9 @@ impl Machine {
 impl Source<'_> {
     fn write(&self, context: &mut Context<'_>) -> Result<(), CommandError> {
         match self {
-            Self::Command(command, args) => command.run(context, args),
-            Self::View(view) => Ok(view.show(context.out)?),
-            Self::Views(names) => write_views(context, names),
+            Self::Command(command, args) => isolate::run(command.name(), || command.run(context, args)),
+            Self::View(view) => isolate::run(view.name(), || Ok(view.show(context.out)?)),
+            Self::Views(names) => isolate::run(context.name, || write_views(context, names)),
         }
     }
 }

@@ -20,6 +20,7 @@ mod filter;
 mod filter_sort;
 mod filter_tail;
 mod history;
+mod isolate;
 mod keys;
 #[cfg(target_os = "none")]
 pub mod labs;

@@ -20,7 +20,7 @@
 //!
 //! Neighbours: `raw_mutex` is the lock; the depth lies in the thread's block (`cpu::task`); `sched::switch` calls [`release_for_sleep`].
 
-use super::raw_mutex::RawMutex;
+use super::raw_mutex::{LockError, RawMutex};
 use super::wait_room::{Sleep, might_sleep};
 use crate::cpu;
 use crate::upcalls;
@@ -33,7 +33,7 @@ static LOCK: RawMutex = RawMutex::new();
 /// Context: thread, may sleep. Acquire, the first time.
 ///
 /// # Panics
-/// If its owner has ended by a fault.
+/// If its owner has ended by a fault; who can go on then asks with `lock_kernel_killable`.
 #[track_caller]
 pub fn lock_kernel() {
     might_sleep();
@@ -64,6 +64,24 @@ pub fn unlock_kernel() {
 /// The running thread holds it. Context: thread.
 pub fn kernel_locked() -> bool {
     cpu::current().lock_depth() != 0
+}
+
+/// As `lock_kernel`, for who can go on without it.
+///
+/// Context: thread, may sleep. Acquire, the first time.
+///
+/// # Errors
+/// `Interrupted` (`EINTR`) by a fatal signal; `OwnerDead` (`EOWNERDEAD`) if its owner has ended by a fault: nobody gets it any more.
+#[track_caller]
+pub fn lock_kernel_killable() -> Result<(), LockError> {
+    might_sleep();
+    let me = cpu::current();
+    let depth = me.lock_depth();
+    if depth == 0 {
+        LOCK.lock_unwatched(Sleep::KILLABLE)?;
+    }
+    me.set_lock_depth(depth + 1);
+    Ok(())
 }
 
 fn take() {

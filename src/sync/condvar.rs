@@ -55,6 +55,7 @@ impl Condvar {
     /// As `Mutex::lock`.
     #[track_caller]
     pub fn wait_while<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>, mut is_unfit: impl FnMut(&mut T) -> bool) -> MutexGuard<'a, T> {
+        might_sleep();
         let mut guard = guard;
         while is_unfit(&mut guard) {
             // Nothing but a notification ends a deep sleep.
@@ -76,18 +77,18 @@ impl Condvar {
         guard: MutexGuard<'a, T>,
         mut is_unfit: impl FnMut(&mut T) -> bool,
     ) -> Result<MutexGuard<'a, T>, LockError> {
+        might_sleep();
         let mut guard = guard;
         while is_unfit(&mut guard) {
             let (mutex, waited) = self.wait_once(guard, Sleep::KILLABLE);
             waited?;
-            guard = mutex.lock_killable()?;
+            // Who was notified and cannot look passes the notification on: another waits for it.
+            guard = mutex.lock_killable().inspect_err(|_| self.notify_one())?;
         }
         Ok(guard)
     }
 
-    #[track_caller]
     fn wait_once<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>, sleep: Sleep) -> (&'a super::Mutex<T>, Result<(), LockError>) {
-        might_sleep();
         let seen = self.nr_notified.read();
         let mutex = MutexGuard::mutex(&guard);
         drop(guard);

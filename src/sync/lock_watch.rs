@@ -84,7 +84,7 @@ impl Watched {
         number
     }
 
-    fn address(&self) -> usize {
+    pub(super) fn address(&self) -> usize {
         core::ptr::from_ref(self).addr()
     }
 

@@ -100,6 +100,14 @@ impl LockMeta {
         None
     }
 
+    /// What stands for the lock in the lists of held locks; 0 if this build keeps none.
+    pub(super) fn identity(&self) -> usize {
+        #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+        return self.watched.address();
+        #[cfg(not(any(feature = "lockdep", feature = "lock_stat")))]
+        0
+    }
+
     /// Someone holds the lock alone, as far as this build keeps it.
     #[inline]
     pub(super) fn is_held(&self) -> bool {

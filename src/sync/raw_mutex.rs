@@ -11,7 +11,7 @@
 //! | all 0 | free | its owner, without the lock; under the lock if somebody waited |
 //! | above 1 | address of the owner's block | the owner, from 0; who hands over, under the lock |
 //! | [`WAITERS`] | somebody waits | the first waiter and who hands over, under the lock |
-//! | [`OWNER_DEAD`] | the owner ended and never gave it back; for ever | who finds that out |
+//! | [`OWNER_DEAD`] | the owner died with it, or ended with its guard forgotten; for ever | who finds that out |
 //!
 //! Only the owner changes a word without [`WAITERS`] that is not 0, and with it only who holds the room's lock does (`OWNER_DEAD` apart, whose owner does
 //! nothing any more).
@@ -212,11 +212,14 @@ impl RawMutex {
     fn find_owner_dead(&self) -> LockError {
         let before = self.word.fetch_or_relaxed(OWNER_DEAD);
         if before & OWNER_DEAD == 0 {
-            let (dead, me) = (before & !FLAGS, cpu::current());
-            upcalls::bug_report(
-                format_args!("{me} waits for a mutex whose owner has ended with it: the thread at {dead:#x}; nobody gets it any more"),
-                self.meta.place().unwrap_or(Location::caller()),
-            );
+            let me = cpu::current();
+            let place = self.meta.place().unwrap_or(Location::caller());
+            if let Some(dead) = owner(before) {
+                upcalls::bug_report(
+                    format_args!("{me} waits for a mutex whose owner has ended with it: {dead}; nobody gets it any more"),
+                    place,
+                );
+            }
         }
         LockError::OwnerDead
     }
@@ -242,6 +245,7 @@ impl RawMutex {
 
     /// Makes the first waiter the owner. Context: the owner, under the room's lock.
     fn hand_over(&self, waiters: &mut Waiters) {
+        waiters.pass_over_dead();
         let Some((next, _)) = waiters.first() else {
             // The last waiter has just given up.
             self.word.store_release(0);

@@ -8,8 +8,13 @@
 //! | bits | meaning | who sets it |
 //! |---|---|---|
 //! | [`WAITERS`] | somebody waits: the ways without the lock are closed to who comes | under the room's lock |
-//! | [`WRITER`] | one writer is inside | itself, from 0; who lets it in, under the lock |
+//! | [`WRITER`], and above it the address of its thread | one writer is inside | itself, from 0; who lets it in, under the lock |
 //! | above, in units of [`READER`] | so many readers are inside | themselves, while nobody waits; who lets them in, under the lock |
+//! | [`OWNER_DEAD`] | the writer, or a reader, died inside; for ever | who finds that out |
+//!
+//! # The dead
+//! Nobody follows a writer that died: the data may be half changed. A reader that died leaves the data as it is, so readers go in beside it; a writer that
+//! waits for it learns that it waits for ever. Which reader that was is known only where held locks are noted (`lockdep`): the word counts readers.
 //!
 //! # Memory ordering
 //! Going in acquires, going out releases. All goings-out are read-modify-writes of one word, so who lets the next in, and loads it with acquire, sees what
@@ -30,31 +35,59 @@
 //! let guard = TABLE.read();
 //! std::thread::spawn(move || drop(guard));
 //! ```
+//! So does a writer's:
+//! ```compile_fail,E0277
+//! static TABLE: tetra::sync::RwSemaphore<u32> = tetra::sync::RwSemaphore::new(0);
+//! let guard = TABLE.write();
+//! std::thread::spawn(move || drop(guard));
+//! ```
+//! A reader changes nothing:
+//! ```compile_fail,E0594
+//! static TABLE: tetra::sync::RwSemaphore<u32> = tetra::sync::RwSemaphore::new(0);
+//! *TABLE.read() = 7;
+//! ```
+//! And nothing outlives its guard:
+//! ```compile_fail,E0505
+//! static TABLE: tetra::sync::RwSemaphore<u32> = tetra::sync::RwSemaphore::new(0);
+//! let guard = TABLE.read();
+//! let data: &u32 = &guard;
+//! drop(guard);
+//! assert_eq!(*data, 0);
+//! ```
 
-use super::atomic::AtomicU32;
+use super::atomic::AtomicUsize;
 use super::meta::{Access, LockKind, LockMeta};
 use super::raw_mutex::LockError;
 use super::wait_room::{Kind, Sleep, WaitRoom, Waiters, might_sleep};
-use crate::cpu::PreemptGuard;
+use crate::arch;
+use crate::cpu::{self, PreemptGuard, Task};
+use crate::upcalls;
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
+use core::panic::Location;
+use core::ptr;
 
 /// Somebody waits.
-const WAITERS: u32 = 1 << 0;
+const WAITERS: usize = 1 << 0;
 /// A writer is inside.
-const WRITER: u32 = 1 << 1;
+const WRITER: usize = 1 << 1;
+/// Somebody inside has died.
+const OWNER_DEAD: usize = 1 << 2;
+const FLAGS: usize = WAITERS | WRITER | OWNER_DEAD;
 /// One reader.
-const READER: u32 = 1 << 2;
+const READER: usize = 1 << 3;
 /// More readers than there are threads by far: their guards are leaked. A count that wrapped would let a writer in beside them.
-const TOO_MANY: u32 = 1 << 31;
+const TOO_MANY: usize = 1 << 31;
+
+const _: () = assert!(align_of::<Task>() > FLAGS);
 
 /// Data that many may read or one may change: Linux's `struct rw_semaphore`.
 #[doc(alias("DECLARE_RWSEM", "init_rwsem"))]
 pub struct RwSemaphore<T: ?Sized> {
-    word: AtomicU32,
+    word: AtomicUsize,
     room: WaitRoom,
     meta: LockMeta,
     data: UnsafeCell<T>,
@@ -69,7 +102,12 @@ impl<T> RwSemaphore<T> {
     /// A free semaphore around `data`. The place of this call is its class.
     #[track_caller]
     pub const fn new(data: T) -> Self {
-        Self { word: AtomicU32::new(0), room: WaitRoom::new(), meta: LockMeta::with_kind(LockKind::Sleeping), data: UnsafeCell::new(data) }
+        Self {
+            word: AtomicUsize::new(0),
+            room: WaitRoom::new(),
+            meta: LockMeta::with_kind(LockKind::Sleeping),
+            data: UnsafeCell::new(data),
+        }
     }
 
     /// The data, when no lock is needed any more.
@@ -82,12 +120,16 @@ impl<T: ?Sized> RwSemaphore<T> {
     /// Goes in to read; sleeps until it can: Linux's `down_read`.
     ///
     /// Context: thread, may sleep. Acquire.
+    ///
+    /// # Panics
+    /// If a writer has died inside: who can go on then asks with `read_killable`.
     #[doc(alias = "down_read")]
     #[inline]
     #[track_caller]
     pub fn read(&self) -> RwSemaphoreReadGuard<'_, T> {
-        // Nothing but its turn ends a deep sleep.
-        let _ = self.enter(Access::Shared, Sleep::DEEP);
+        if self.enter(Access::Shared, Sleep::DEEP).is_err() {
+            owner_is_dead();
+        }
         RwSemaphoreReadGuard { lock: self, _stays: PhantomData }
     }
 
@@ -96,7 +138,7 @@ impl<T: ?Sized> RwSemaphore<T> {
     /// Context: thread, may sleep. Acquire on success.
     ///
     /// # Errors
-    /// `Interrupted` (`EINTR`).
+    /// `Interrupted` (`EINTR`), or `OwnerDead` (`EOWNERDEAD`) if a writer has died inside.
     #[doc(alias = "down_read_killable")]
     #[inline]
     #[track_caller]
@@ -118,12 +160,16 @@ impl<T: ?Sized> RwSemaphore<T> {
     /// Goes in to write; sleeps until it can: Linux's `down_write`.
     ///
     /// Context: thread, may sleep. Acquire.
+    ///
+    /// # Panics
+    /// If somebody has died inside: who can go on then asks with `write_killable`.
     #[doc(alias = "down_write")]
     #[inline]
     #[track_caller]
     pub fn write(&self) -> RwSemaphoreWriteGuard<'_, T> {
-        // Nothing but its turn ends a deep sleep.
-        let _ = self.enter(Access::Exclusive, Sleep::DEEP);
+        if self.enter(Access::Exclusive, Sleep::DEEP).is_err() {
+            owner_is_dead();
+        }
         RwSemaphoreWriteGuard { lock: self, _stays: PhantomData }
     }
 
@@ -132,7 +178,7 @@ impl<T: ?Sized> RwSemaphore<T> {
     /// Context: thread, may sleep. Acquire on success.
     ///
     /// # Errors
-    /// `Interrupted` (`EINTR`).
+    /// `Interrupted` (`EINTR`), or `OwnerDead` (`EOWNERDEAD`) if somebody has died inside.
     #[doc(alias = "down_write_killable")]
     #[inline]
     #[track_caller]
@@ -183,7 +229,7 @@ impl<T: ?Sized> RwSemaphore<T> {
     #[inline(always)]
     fn enter_fast(&self, access: Access) -> bool {
         if access == Access::Exclusive {
-            return self.word.cmpxchg_zero_acquire(WRITER).is_ok();
+            return self.word.cmpxchg_zero_acquire(arch::current() | WRITER).is_ok();
         }
         let mut word = self.word.read();
         while word & (WAITERS | WRITER | TOO_MANY) == 0 {
@@ -201,20 +247,52 @@ impl<T: ?Sized> RwSemaphore<T> {
     fn enter_slow(&self, access: Access, sleep: Sleep) -> Result<(), LockError> {
         let kind = if access == Access::Exclusive { Kind::Exclusive } else { Kind::Shared };
         let wait = self.meta.contended(access, 0);
+        let is_hopeless = || self.who_died(kind).is_some();
         let waited =
-            self.room.wait_for_turn(sleep, kind, |waiters| self.enter_or_queue(kind, waiters), |waiters| self.let_in(waiters), || false);
+            self.room.wait_for_turn(sleep, kind, |waiters| self.enter_or_queue(kind, waiters), |waiters| self.let_in(waiters), is_hopeless);
+        let waited = waited.map_err(|why| match why {
+            None => self.find_dead(kind),
+            // These waits have no end in time.
+            Some(_) => LockError::Interrupted,
+        });
         // The figures of a wait are a core's.
         let _pinned = PreemptGuard::new();
         let _ended_first = wait;
-        waited.map_err(|_| LockError::Interrupted)
+        waited
+    }
+
+    /// Who has died inside and is in the way of this kind.
+    fn who_died(&self, kind: Kind) -> Option<&'static Task> {
+        let word = self.word.read();
+        if word & WRITER != 0 {
+            return writer(word).filter(|writer| upcalls::is_over(writer));
+        }
+        let is_in_the_way = kind == Kind::Exclusive && word >= READER;
+        if is_in_the_way { upcalls::is_held_by_dead(self.meta.identity()) } else { None }
+    }
+
+    #[cold]
+    #[track_caller]
+    fn find_dead(&self, kind: Kind) -> LockError {
+        let dead = self.who_died(kind);
+        let before = self.word.fetch_or_relaxed(OWNER_DEAD);
+        if let Some(dead) = dead.filter(|_| before & OWNER_DEAD == 0) {
+            let (me, access) = (cpu::current(), if before & WRITER != 0 { "write" } else { "read" });
+            let place = self.meta.place().unwrap_or(Location::caller());
+            upcalls::bug_report(
+                format_args!("{me} waits for a rw-semaphore that {dead} has died with, taken to {access}; it stays taken"),
+                place,
+            );
+        }
+        LockError::OwnerDead
     }
 
     /// Goes in after all, or says that somebody waits. Context: under the room's lock.
     fn enter_or_queue(&self, kind: Kind, waiters: &Waiters) -> bool {
-        let (in_the_way, entry) = if kind == Kind::Exclusive { (!WAITERS, WRITER) } else { (WRITER, READER) };
+        let (in_the_way, entry) = if kind == Kind::Exclusive { (!WAITERS, arch::current() | WRITER) } else { (WRITER, READER) };
         let mut word = self.word.read();
         loop {
-            assert!(word & TOO_MANY == 0, "too many readers of a rw-semaphore: their guards are leaked somewhere");
+            assert!(word & WRITER != 0 || word & TOO_MANY == 0, "too many readers of a rw-semaphore: their guards are leaked somewhere");
             let may_enter = word & in_the_way == 0 && waiters.is_empty();
             let new = if may_enter { word + entry } else { word | WAITERS };
             if self.word.try_cmpxchg_acquire(&mut word, new) {
@@ -225,10 +303,13 @@ impl<T: ?Sized> RwSemaphore<T> {
 
     /// Lets in whose turn it is: a writer, or all readers before the next one. Context: under the room's lock.
     fn let_in(&self, waiters: &mut Waiters) {
-        while let Some((_, kind)) = waiters.first() {
+        loop {
+            waiters.pass_over_dead();
+            let Some((next, kind)) = waiters.first() else { break };
             // Acquire: what those who went out have done. While `WAITERS` is set the word changes here and by going out alone.
             let inside = self.word.load_acquire() & !WAITERS;
-            let (in_the_way, entry) = if kind == Kind::Exclusive { (inside, WRITER) } else { (inside & WRITER, READER) };
+            let writes = ptr::from_ref(next).addr() | WRITER;
+            let (in_the_way, entry) = if kind == Kind::Exclusive { (inside, writes) } else { (inside & WRITER, READER) };
             if in_the_way != 0 {
                 return;
             }
@@ -250,8 +331,9 @@ impl<T: ?Sized> RwSemaphore<T> {
     #[inline(always)]
     fn leave_write(&self) {
         self.meta.release(Access::Exclusive);
-        if self.word.cmpxchg_release(WRITER, 0).is_err() {
-            self.word.fetch_andnot_release(WRITER);
+        if self.word.cmpxchg_release(arch::current() | WRITER, 0).is_err() {
+            // Whoever waits has set its flag; all else is the writer's.
+            self.word.fetch_and_release(WAITERS);
             self.call_next();
         }
     }
@@ -261,6 +343,20 @@ impl<T: ?Sized> RwSemaphore<T> {
     fn call_next(&self) {
         self.room.with(|waiters| self.let_in(waiters));
     }
+}
+
+/// The writer that a word names.
+fn writer(word: usize) -> Option<&'static Task> {
+    let address = (word & !FLAGS) as *const Task;
+    // SAFETY: with `WRITER`, 0 or what `arch::current` gave, or the address of a waiter's block: a block in a static table.
+    unsafe { address.as_ref() }
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn owner_is_dead() -> ! {
+    panic!("somebody has died inside this rw-semaphore: its turn never comes");
 }
 
 impl<T: ?Sized> fmt::Debug for RwSemaphore<T> {
@@ -299,7 +395,7 @@ impl<'a, T: ?Sized> RwSemaphoreWriteGuard<'a, T> {
     pub fn downgrade(guard: Self) -> RwSemaphoreReadGuard<'a, T> {
         let lock = ManuallyDrop::new(guard).lock;
         lock.meta.release(Access::Exclusive);
-        let before = lock.word.fetch_add_release(READER - WRITER);
+        let before = lock.word.fetch_add_release(READER.wrapping_sub(arch::current() | WRITER));
         if before & WAITERS != 0 {
             lock.call_next();
         }

@@ -76,7 +76,14 @@ impl<T, G: Policy> RwLock<T, G> {
 }
 
 #[cfg(all(not(loom), not(feature = "debug_spinlock"), not(feature = "lockdep"), not(feature = "lock_stat")))]
-const _: () = assert!(size_of::<RwLock<u32>>() == if cfg!(feature = "up") { 4 } else { 20 });
+const _: () = assert!(
+    size_of::<RwLock<u32>>()
+        == 4 + match () {
+            () if cfg!(feature = "up_unchecked") => 0,
+            () if cfg!(feature = "up") => 4,
+            () => 16,
+        }
+);
 
 /// Defines the forms of one way in: for each context a call that waits and one that tries.
 macro_rules! forms {

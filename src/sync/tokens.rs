@@ -109,6 +109,9 @@ impl Tokens {
     #[inline(never)]
     fn give_slow(&self) {
         self.room.with(|waiters| {
+            if waiters.pass_over_dead() != 0 {
+                self.leave(waiters);
+            }
             if waiters.is_empty() {
                 // The last waiter has just gone, or there are tokens for all.
                 self.word.inc_unless_negative_release();

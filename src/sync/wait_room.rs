@@ -11,7 +11,8 @@
 //!
 //! # Invariants
 //! 1. Links and `is_queued` of a note are touched under the room's lock alone.
-//! 2. A note in the queue lies in a frame that stands. Who takes it out for its thread sets `is_called` last, and touches it no more.
+//! 2. A note in the queue lies in a frame that stands. Who takes it out for its thread sets `is_called` last, and touches it no more. A thread that dies
+//!    while it waits leaves its note: its stack stands for ever (`sched::death`), and who would call it passes it over.
 //!
 //! # Memory ordering
 //! `is_called` is stored with release and loaded with acquire: what the giver did comes before what the waiter does next. The sleep itself is the
@@ -147,6 +148,17 @@ impl Waiters {
         }
     }
 
+    /// Takes those out of the front that have died while they waited: nobody would answer. How many they were. Their frames stand for ever.
+    pub fn pass_over_dead(&mut self) -> u32 {
+        let mut nr_passed = 0;
+        while let Some(note) = self.first_note().filter(|note| upcalls::is_over(note.task)).map(ptr::from_ref) {
+            // SAFETY: it is queued.
+            unsafe { self.unlink(note) };
+            nr_passed += 1;
+        }
+        nr_passed
+    }
+
     /// Takes the first out of the queue, tells it that its turn has come, and wakes it.
     pub fn call_first(&mut self) {
         let Some(note) = self.first_note() else { return };
@@ -255,6 +267,7 @@ impl WaitRoom {
         if has_entered {
             return Ok(());
         }
+        note.task.set_waits_on(ptr::from_ref(self).addr());
         let mut left = sleep.timeout;
         let result = loop {
             task::set_current_state(sleep.state);
@@ -269,6 +282,7 @@ impl WaitRoom {
             }
         };
         note.task.set_state(TaskState::RUNNING);
+        note.task.set_waits_on(0);
         if result.is_ok() {
             return Ok(());
         }
@@ -318,7 +332,9 @@ impl WaitRoom {
     pub fn call(&self, nr_exclusive: usize) {
         self.with(|waiters| {
             let mut left = nr_exclusive;
-            while let Some((_, kind)) = waiters.first() {
+            loop {
+                self.nr_waiting.fetch_sub_relaxed(waiters.pass_over_dead());
+                let Some((_, kind)) = waiters.first() else { break };
                 if kind == Kind::Exclusive {
                     if left == 0 {
                         break;

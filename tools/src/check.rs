@@ -11,7 +11,7 @@ use crate::workspace::variable;
 use crate::{kernel, layers, licences, workspace};
 
 /// Features that change much of the code; the kernel is linted with and without its checks, and in these forms.
-const KERNEL_FORMS: [&str; 4] = ["", "tetra/checks,tetra/tracepoints", "tetra/defmt", "tetra/up"];
+const KERNEL_FORMS: [&str; 5] = ["", "tetra/checks,tetra/tracepoints", "tetra/defmt", "tetra/up", "tetra/up_unchecked,tetra/preempt_none"];
 
 /// `tetra-tools check`.
 pub fn main() -> Result<ExitCode> {
@@ -30,32 +30,11 @@ pub fn main() -> Result<ExitCode> {
     check("licences", &licences::check);
     for form in KERNEL_FORMS {
         let name = if form.is_empty() { "clippy kernel".to_owned() } else { format!("clippy kernel {form}") };
-        check(&name, &|| {
-            quiet(kernel::cargo("clippy", kernel::Profile::Checked).args(["-p", "tetra", "--features", form, "--", "-Dwarnings"]))
-        });
+        check(&name, &|| quiet(kernel_clippy("tetra", form).env("CLIPPY_CONF_DIR", workspace::root().join("tools/lints"))));
     }
-    if workspace::root().join("tests/kernel/Cargo.toml").exists() {
-        check("clippy suites", &|| {
-            quiet(kernel::cargo("clippy", kernel::Profile::Checked).args([
-                "-p",
-                "tetra-tests",
-                "--features",
-                "tetra/checks",
-                "--",
-                "-Dwarnings",
-            ]))
-        });
-    }
-    check("clippy first-driver", &|| {
-        quiet(kernel::cargo("clippy", kernel::Profile::Checked).args([
-            "-p",
-            "first-driver",
-            "--features",
-            "tetra/checks",
-            "--",
-            "-Dwarnings",
-        ]))
-    });
+    check("no infallible allocation", &no_infallible_allocation);
+    check("clippy suites", &|| quiet(&mut kernel_clippy("tetra-tests", "tetra/checks")));
+    check("clippy first-driver", &|| quiet(&mut kernel_clippy("first-driver", "tetra/checks")));
     check("clippy host", &|| {
         let arguments =
             ["clippy", "--profile", "tools", "-p", "tetra", "--lib", "--tests", "--features", "tetra/checks", "--", "-Dwarnings"];
@@ -82,6 +61,23 @@ pub fn main() -> Result<ExitCode> {
         quiet(&mut command)
     });
     Ok(report.close())
+}
+
+/// clippy for a package of the kernel's side, warnings as errors.
+fn kernel_clippy(package: &str, features: &str) -> Command {
+    let mut command = kernel::cargo("clippy", kernel::Profile::Checked);
+    command.args(["-p", package, "--features", features, "--", "-Dwarnings"]);
+    command
+}
+
+/// The kernel builds with an `alloc` that has none of the calls that abort when memory is short: so no path of it can.
+fn no_infallible_allocation() -> Result<()> {
+    let mut command = kernel::cargo("check", kernel::Profile::Checked);
+    command.args(["-p", "tetra", "--features", "tetra/checks"]);
+    // `core` and `alloc` are built anew with this flag: in a folder of their own, or each build would undo the other's.
+    command.env("CARGO_TARGET_DIR", workspace::target().join("no-infallible-allocation"));
+    command.args(["--config", &format!(r#"target.{}.rustflags=["--cfg","no_global_oom_handling"]"#, kernel::TARGET)]);
+    quiet(&mut command)
 }
 
 /// cargo for host builds, with their own build folder.

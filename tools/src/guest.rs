@@ -5,7 +5,8 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
+use regex::Regex;
 use serde_json::json;
 
 use crate::console::Decoder;
@@ -51,10 +52,23 @@ pub struct Outcome {
     pub duration: Duration,
 }
 
+/// A BREAK on the serial line and a key, when the console shows something.
+#[derive(Clone, Debug)]
+pub struct Break {
+    /// What must be on the console first, behind what the last one waited for.
+    pub after: Regex,
+    pub key: u8,
+}
+
 /// Runs `machine` to its end or to a limit, typing `input` on its console.
 ///
 /// `watch` sees each piece of console text as it arrives.
-pub fn run(machine: &Machine, limits: Limits, input: &[u8], mut watch: impl FnMut(&str)) -> Result<Outcome> {
+pub fn run(machine: &Machine, limits: Limits, input: &[u8], watch: impl FnMut(&str)) -> Result<Outcome> {
+    run_with_breaks(machine, limits, input, &[], watch)
+}
+
+/// The same, with `breaks` on the serial line.
+pub fn run_with_breaks(machine: &Machine, limits: Limits, input: &[u8], breaks: &[Break], mut watch: impl FnMut(&str)) -> Result<Outcome> {
     let folder = tempfile::Builder::new().prefix("tetra-").tempdir()?;
     let socket = folder.path().join("qmp");
     let started = Instant::now();
@@ -72,7 +86,9 @@ pub fn run(machine: &Machine, limits: Limits, input: &[u8], mut watch: impl FnMu
     let typist = typist(child.stdin.take().context("QEMU has no input")?);
     // Typed when the guest has said its first word: setting up a serial port empties it, and with it what came too early.
     let mut typed = Some(input.to_vec());
-    let qmp = Qmp::connect(&socket);
+    let mut qmp = Qmp::connect(&socket);
+    let (mut breaks, mut seen) = (breaks.iter(), 0);
+    let mut next_break = breaks.next();
 
     let mut decoder = Decoder::new(machine, "\n")?;
     let mut console = String::new();
@@ -89,6 +105,14 @@ pub fn run(machine: &Machine, limits: Limits, input: &[u8], mut watch: impl FnMu
                 let text = decoder.text(&bytes);
                 console.push_str(&text);
                 watch(&text);
+                while let Some(wanted) = next_break
+                    && let Some(found) = wanted.after.find(&console[seen..])
+                {
+                    seen += found.end();
+                    next_break = breaks.next();
+                    qmp.as_mut().map_err(|error| anyhow!("{error:#}"))?.execute("chardev-send-break", json!({ "id": "serial0" }))?;
+                    typist.send(vec![wanted.key]).ok();
+                }
             }
             Err(RecvTimeoutError::Disconnected) => break None,
             Err(RecvTimeoutError::Timeout) if started.elapsed() >= limits.wall => break Some("still running after"),

@@ -3,6 +3,7 @@
 //! Values are computed here and passed to the assembler, so that no number is written twice. Each system register is written whole: what the
 //! firmware left in it never shows through.
 
+use super::exception::call_on_fresh_stack;
 use super::layout;
 use crate::upcalls;
 use core::arch::global_asm;
@@ -109,7 +110,6 @@ unsafe extern "C" {
     static exception_vectors: u8;
     static pen_release: [core::sync::atomic::AtomicU64; super::super::NR_CPUS];
     fn secondary_entry();
-    fn call_on_fresh_stack(top: usize, function: extern "C" fn(usize) -> !, argument: usize) -> !;
 }
 
 /// Physical address at which a released core starts.

@@ -32,6 +32,52 @@ pub struct ExceptionFrame {
     pub record: [u64; 2],
 }
 
+impl ExceptionFrame {
+    /// SPSR: EL1 on SP_EL0, where threads run.
+    const EL1T: u64 = 0b0100;
+    /// SPSR: interrupts masked.
+    const IRQS_MASKED: u64 = 1 << 7;
+    /// SPSR: the four mask bits.
+    const DAIF: u64 = 0xf << 6;
+
+    /// The interrupted code took interrupts.
+    pub fn has_irqs_on(&self) -> bool {
+        self.spsr & Self::IRQS_MASKED == 0
+    }
+
+    /// The count word of the interrupted code, without the mark that work waits. Fault frames only.
+    pub fn preempt_count(&self) -> u32 {
+        self.x[18] as u32
+    }
+
+    /// Has the exception return to `function(argument)` on this core's overflow stack, irqs masked, instead of to what was interrupted.
+    ///
+    /// # Safety
+    /// The frame is of a fault in a thread, which is given up. The overflow stack holds nothing but, at most, this frame, and nothing else of this core
+    /// comes to use it before `function` has left it.
+    pub unsafe fn redirect_to_overflow_stack(&mut self, function: extern "C" fn(usize) -> !, argument: usize) {
+        self.x[0] = argument as u64;
+        (self.fp, self.lr) = (0, 0);
+        self.sp = (super::core_area() + layout::OVERFLOW_STACK_TOP) as u64;
+        self.elr = function as usize as u64;
+        self.spsr = self.spsr & Self::DAIF | Self::IRQS_MASKED | Self::EL1T;
+    }
+}
+
+/// Runs `function(argument)` on this core's overflow stack, from its top; the stack in use stays as it is.
+///
+/// # Safety
+/// Irqs are masked, in a thread. Nothing else of this core comes to use the overflow stack before `function` has left it.
+pub unsafe fn call_on_overflow_stack(function: extern "C" fn(usize) -> !, argument: usize) -> ! {
+    let top = super::core_area() + layout::OVERFLOW_STACK_TOP;
+    // SAFETY: by the contract; the top is that of a mapped stack.
+    unsafe { call_on_fresh_stack(top, function, argument) }
+}
+
+unsafe extern "C" {
+    pub(super) fn call_on_fresh_stack(top: usize, function: extern "C" fn(usize) -> !, argument: usize) -> !;
+}
+
 const FRAME_SIZE: usize = size_of::<ExceptionFrame>();
 const _: () = {
     assert!(FRAME_SIZE == 304);

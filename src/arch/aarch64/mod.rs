@@ -7,6 +7,7 @@ use core::arch::asm;
 mod atomic;
 pub mod barrier;
 pub mod boot;
+pub mod bug;
 pub mod cache;
 pub mod count;
 pub mod counter;

@@ -1,12 +1,13 @@
-//! `reboot`, `poweroff`, `panic` and `fault`: how a kernel ends, on purpose.
+//! `reboot`, `poweroff`, `panic` and `fault`: how a kernel, or a thread of it, ends on purpose.
 
+use crate::cpu::{self, PreemptGuard};
 use crate::debug::provoke::{self, Crash};
-use crate::init::smp;
 use crate::irq::ipi;
 use crate::platform::hardware;
+use crate::sched::kthread::Builder;
 use crate::shell::complete::Request;
 use crate::shell::{self, CommandError, Context};
-use crate::{cpu, time};
+use crate::util::errno::Errno;
 
 shell::command! {
     name: "reboot",
@@ -40,10 +41,14 @@ shell::command! {
     name: "panic",
     usage: "panic [TEXT]",
     help: "the report of a panic, and the end",
-    run: |_, args| match *args {
-        [] => panic!("asked for at the prompt"),
-        [text] => panic!("{text}"),
-        _ => Err(CommandError::Usage),
+    run: |_, args| {
+        // In a section it is the kernel that ends, and not the command.
+        let _kernel_and_not_thread = PreemptGuard::new();
+        match *args {
+            [] => panic!("asked for at the prompt"),
+            [text] => panic!("{text}"),
+            _ => Err(CommandError::Usage),
+        }
     },
 }
 
@@ -51,7 +56,7 @@ shell::command! {
     name: "fault",
     usage: "fault [KIND [CPU [irq]]]",
     help: "the ways to crash; crashes in one of them",
-    details: "On cpu0 in the shell's thread unless CPU says otherwise; with `irq`, in an interrupt handler of that core.",
+    details: "In the command's thread, on cpu0, or in one on CPU: that thread ends with an oops, and the rest runs on. With `irq`, in an interrupt\nhandler of that core: that is a panic, as any is after `echo 1 > panic_on_oops`.",
     complete: complete_fault,
     run: fault,
 }
@@ -87,14 +92,16 @@ fn list(ctx: &mut Context<'_>) -> Result<(), CommandError> {
 }
 
 fn commit(ctx: &Context<'_>, crash: &Crash, cpu: usize, in_irq: bool) -> Result<(), CommandError> {
-    const PATIENCE_US: u64 = 2_000_000;
     match (in_irq, cpu == cpu::id()) {
         (true, true) => ipi::interrupt_self(crash.run),
         (true, false) => ipi::call_on(cpu, crash.run).map_err(|_| ctx.fail(format_args!("cpu{cpu} went offline")))?,
         (false, true) => (crash.run)(),
         (false, false) => {
-            smp::call_in_idle_thread(cpu, crash.run);
-            time::udelay(PATIENCE_US);
+            const NAMES: [&str; cpu::NR_CPUS] = ["call/0", "call/1", "call/2", "call/3"];
+            let thread = Builder::new(NAMES[cpu]).affinity(1 << cpu).run(crash.run).map_err(Errno::from)?;
+            thread
+                .join()
+                .map_err(|_| ctx.fail(format_args!("the thread on cpu{cpu} ended by an oops: `dmesg -l alert` has the report")))?;
         }
     }
     Err(ctx.fail(format_args!("{} was survived", crash.name)))

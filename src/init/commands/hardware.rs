@@ -53,6 +53,10 @@ shell::command! {
 
 fn version(out: &mut dyn Write) -> Result<(), ViewError> {
     writeln!(out, "Tetra {} ({}), build {:016x}", env!("CARGO_PKG_VERSION"), init::BUILD, crate::debug::report::build_id())?;
+    let taint = crate::debug::taint::get_taint();
+    if !taint.is_empty() {
+        writeln!(out, "{taint}")?;
+    }
     Ok(())
 }
 

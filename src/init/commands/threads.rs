@@ -160,7 +160,10 @@ fn write_backtrace(ctx: &mut Context<'_>, thread: &ThreadRef) -> Result<(), Comm
     });
     match pc {
         Some(pc) => Ok(backtrace::write_frames(ctx.out, pc, frames)?),
-        None => Ok(writeln!(ctx.out, "  runs on cpu{} now", thread.cpu())?),
+        None => match thread.oops_number() {
+            Some(number) => Ok(writeln!(ctx.out, "  died of oops #{number}: its report says where")?),
+            None => Ok(writeln!(ctx.out, "  runs on cpu{} now", thread.cpu())?),
+        },
     }
 }
 

@@ -15,7 +15,7 @@ use core::sync::atomic::Ordering::Acquire;
 pub static SLABS: Shrinker = Shrinker::new("slabs", GfpFlags::empty(), count, scan);
 
 /// All caches that may have slabs. Context: `CREATION` is held.
-fn used() -> impl Iterator<Item = &'static Cache> {
+pub(super) fn used() -> impl Iterator<Item = &'static Cache> {
     CACHES.iter().filter(|cache| cache.state.load(Acquire) != FREE)
 }
 

@@ -72,6 +72,13 @@ pub(super) fn load(params: &Params, place: Place, which: Which) -> Option<Track>
     (track[TRACK_FRAMES + 1] != 0).then_some(Track { frames, who: track[TRACK_FRAMES], when: track[TRACK_FRAMES + 1] })
 }
 
+impl Track {
+    /// The thread that did it.
+    pub fn pid(&self) -> u32 {
+        (self.who >> 32) as u32
+    }
+}
+
 impl fmt::Display for Track {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let age = arch::counter::now().saturating_sub(self.when) * 1000 / arch::counter::frequency_hz();

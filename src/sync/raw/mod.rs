@@ -5,7 +5,7 @@
 //! | [`TicketLock`] | first come, first served | 8 bytes | the default |
 //! | [`TasLock`] | no | 8 bytes | labs and benches: what fairness costs, and what its lack does |
 //! | [`McsLock`] | first come, first served | 16 bytes and a node a taker | labs and benches: each waiter spins on a line of its own |
-//! | [`UniLock`] | nobody waits | 0 | builds for one core (feature `up`) |
+//! | [`UniLock`] | nobody waits | 4 bytes | builds for one core (feature `up`) |
 //! | [`RawRwLock`] | writers and reading threads in order of arrival | 16 bytes | the reader-writer lock |
 //!
 //! An algorithm is split in three, so that the way that does not wait is short and the way that does can be watched: `begin` takes a place, `wait`
@@ -35,14 +35,14 @@ use core::ptr::NonNull;
 /// The algorithm of `SpinLock` in this build.
 #[cfg(not(feature = "up"))]
 pub type DefaultLock = TicketLock;
-/// The algorithm of `SpinLock` in this build: none, as there is one core.
+/// The algorithm of `SpinLock` in this build: a mark, as there is one core.
 #[cfg(feature = "up")]
 pub type DefaultLock = UniLock;
 
 /// The algorithm of `RwLock` in this build.
 #[cfg(not(feature = "up"))]
 pub type DefaultRwLock = RawRwLock;
-/// The algorithm of `RwLock` in this build: none, as there is one core.
+/// The algorithm of `RwLock` in this build: a mark, as there is one core.
 #[cfg(feature = "up")]
 pub type DefaultRwLock = UniRwLock;
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use regex::Regex;
 
 use crate::dtb::DeviceTree;
-use crate::guest::{End, Limits, Outcome};
+use crate::guest::{Break, End, Limits, Outcome};
 use crate::machine::{Machine, cpus_argument};
 
 /// A case that has a boot of its own.
@@ -24,6 +24,7 @@ pub struct Case {
     append: String,
     run: Option<String>,
     typed: String,
+    breaks: Vec<Break>,
     device_tree: Option<String>,
     qemu_args: Vec<String>,
     silence: Option<Duration>,
@@ -59,6 +60,7 @@ impl Case {
             "append" => self.append = value.to_owned(),
             "run" => self.run = Some(value.to_owned()),
             "type" => self.typed.push_str(&format!("{value}\r")),
+            "break" => self.breaks.push(parse_break(value).with_context(|| format!("case {}: {line}", self.name))?),
             "cpus" => self.append = format!("{} {}", self.append, cpus_argument(Some(value.parse()?))?),
             "dtb" => self.device_tree = Some(value.to_owned()),
             "qemu" => self.qemu_args = value.split_whitespace().map(str::to_owned).collect(),
@@ -92,6 +94,11 @@ impl Case {
         self.typed.as_bytes()
     }
 
+    /// When BREAK and which key come on the serial line.
+    pub fn breaks(&self) -> &[Break] {
+        &self.breaks
+    }
+
     /// How long it may take.
     pub fn limits(&self) -> Limits {
         let default = Limits::default();
@@ -114,6 +121,13 @@ impl Case {
             None => Ok(()),
         }
     }
+}
+
+/// `KEY REGEX`.
+fn parse_break(value: &str) -> Result<Break> {
+    let (key, after) = value.split_once(' ').context("a key, then what must be on the console first")?;
+    let &[key] = key.as_bytes() else { bail!("`{key}` is not one key") };
+    Ok(Break { after: Regex::new(&format!("(?m){}", after.trim()))?, key })
 }
 
 fn shown(pattern: &Regex) -> &str {
@@ -223,6 +237,7 @@ mod tests {
     #[test]
     fn unknown_words_are_refused() {
         let mut case = Case::new("sample");
+        assert!(case.set("break l").is_err() && case.set("break long x").is_err() && case.set("break l x").is_ok());
         assert!(case.set("expct x").is_err() && case.set("exit maybe").is_err() && case.set("expect (").is_err());
     }
 }

@@ -14,15 +14,17 @@ use regex::Regex;
 use super::report::{Report, Verdict};
 use crate::{kernel, workspace};
 
-/// What is built and run: a group's name and cargo's arguments.
-const GROUPS: [(&str, &[&str]); 2] = [
-    ("host", &["-p", "tetra", "--lib", "--features", "tetra/checks"]),
-    ("tools", &["-p", "tetra-tools", "--bins", "--features", "tetra-tools/defmt"]),
+/// What is built and run: a group's name, cargo's arguments, and what the tests' names begin with.
+const GROUPS: [(&str, &[&str], &str); 4] = [
+    ("host", &["-p", "tetra", "--lib", "--features", "tetra/checks"], ""),
+    ("one-core", &["-p", "tetra", "--lib", "--features", "tetra/up"], "sync::"),
+    ("one-core-unchecked", &["-p", "tetra", "--lib", "--features", "tetra/up_unchecked,tetra/preempt_none"], "sync::"),
+    ("tools", &["-p", "tetra-tools", "--bins", "--features", "tetra-tools/defmt"], ""),
 ];
 
 /// Builds and runs all host tests that the report selects.
 pub fn run(report: &Report) -> Result<()> {
-    for (group, arguments) in GROUPS.into_iter().filter(|(group, _)| report.may_select(group)) {
+    for (group, arguments, prefix) in GROUPS.into_iter().filter(|(group, ..)| report.may_select(group)) {
         let mut command = cargo_test();
         command.args(["--no-run", "--message-format=json-render-diagnostics"]).args(arguments);
         let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
@@ -31,7 +33,7 @@ pub fn run(report: &Report) -> Result<()> {
             continue;
         }
         for (_, binary) in kernel::executables(&output.stdout) {
-            run_binary(group, &binary, report)?;
+            run_binary(group, &binary, prefix, report)?;
         }
     }
     run_doc_tests(report)
@@ -45,9 +47,9 @@ fn cargo_test() -> Command {
     command
 }
 
-fn run_binary(group: &str, binary: &Path, report: &Report) -> Result<()> {
+fn run_binary(group: &str, binary: &Path, prefix: &str, report: &Report) -> Result<()> {
     let names = list(binary)?;
-    let selected: Vec<&String> = names.iter().filter(|name| report.selects(group, name)).collect();
+    let selected: Vec<&String> = names.iter().filter(|name| name.starts_with(prefix) && report.selects(group, name)).collect();
     if selected.is_empty() {
         return Ok(());
     }

@@ -15,6 +15,7 @@ use tetra::irq::ipi;
 use tetra::mm::addr::{Order, PAGE_SIZE, Pfn, PhysAddr};
 use tetra::mm::dma::{Coherent, Direction, DmaError, DmaMask, Streaming};
 use tetra::mm::gfp::GfpFlags;
+use tetra::mm::kvmalloc::{kvcalloc, kvfree, kvmalloc};
 use tetra::mm::page::{self, PageKind};
 use tetra::mm::page_alloc::{self, slow};
 use tetra::mm::shrinker::Shrinker;
@@ -392,6 +393,42 @@ fn vmalloc_too_large_fails_and_leaves_nothing() {
         }
         vmalloc::FAIL_VMALLOC.set("nth=1").expect("is understood");
         check_eq!(vmalloc::vmalloc(PAGE_SIZE, GfpFlags::KERNEL), Err(AllocError));
+    });
+}
+
+case!(kvmalloc_is_in_one_piece_only_if_that_is_easy);
+fn kvmalloc_is_in_one_piece_only_if_that_is_easy() {
+    const SIZE: usize = 10 * PAGE_SIZE + 1;
+
+    /// Whether what is got so is in pieces; it is filled, looked at, and given back.
+    fn is_in_pieces(size: usize, gfp: GfpFlags) -> Result<bool, AllocError> {
+        let memory = kvmalloc(size, gfp)?.as_ptr();
+        // SAFETY: as many bytes, just allocated, and given back below. With `ZERO` they are initialised.
+        let is_zero = !gfp.contains(GfpFlags::ZERO) || unsafe { core::slice::from_raw_parts(memory, size) }.iter().all(|byte| *byte == 0);
+        // SAFETY: as many bytes, just allocated.
+        unsafe { memory.write_bytes(0xa5, size) };
+        // SAFETY: allocated above, freed once.
+        unsafe { kvfree(memory) };
+        check!(is_zero);
+        Ok(vmalloc::is_vmalloc_addr(memory))
+    }
+    check_eq!(is_in_pieces(100, GfpFlags::KERNEL), Ok(false));
+    balanced(|| {
+        check_eq!(is_in_pieces(SIZE, GfpFlags::KERNEL), Ok(false));
+        let without_large_blocks = |size, gfp| {
+            slow::set_failures("nth=1").expect("is understood");
+            let got = is_in_pieces(size, gfp);
+            slow::set_failures("off").expect("is understood");
+            got
+        };
+        check_eq!(without_large_blocks(SIZE, GfpFlags::KERNEL), Ok(true));
+        check_eq!(without_large_blocks(SIZE, GfpFlags::KERNEL | GfpFlags::ZERO), Ok(true));
+        // Who cannot sleep, or needs one piece, gets none.
+        check_eq!(without_large_blocks(SIZE, GfpFlags::NOWAIT | QUIET), Err(AllocError));
+        check_eq!(without_large_blocks(SIZE, GfpFlags::KERNEL | GfpFlags::DMA | QUIET), Err(AllocError));
+        check_eq!(kvcalloc(usize::MAX / 2, 3, GfpFlags::KERNEL), Err(AllocError));
+        // SAFETY: NULL is allowed.
+        unsafe { kvfree(ptr::null_mut()) };
     });
 }
 

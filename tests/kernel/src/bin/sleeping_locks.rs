@@ -33,7 +33,7 @@ fn eventually(condition: impl Fn() -> bool) -> bool {
 }
 
 fn is_asleep<T>(handle: &JoinHandle<T>) -> bool {
-    !handle.thread().state().is_empty() && !handle.thread().is_on_cpu()
+    !handle.thread().state().is_empty() && handle.thread().is_asleep()
 }
 
 fn all_asleep<T>(handles: &[JoinHandle<T>]) -> bool {
@@ -246,6 +246,72 @@ fn a_signal_ends_waits_that_permit_it() {
     }
 }
 
+case!(only_a_fatal_signal_ends_a_killable_wait);
+fn only_a_fatal_signal_ends_a_killable_wait() {
+    static NEVER: Completion = Completion::new();
+    static EMPTY: Semaphore = Semaphore::new(0);
+    static QUEUE: WaitQueue = WaitQueue::new();
+    static DATA: RwSemaphore<()> = RwSemaphore::new(());
+    let written = DATA.write();
+    let waits: [(fn() -> Errno, Errno); 6] = [
+        (|| NEVER.wait_killable().map_err(Errno::from).unwrap_err(), Errno::ERESTARTSYS),
+        (|| EMPTY.down_killable().map_err(Errno::from).unwrap_err(), Errno::EINTR),
+        (|| QUEUE.wait_event_killable(|| false).map_err(Errno::from).unwrap_err(), Errno::ERESTARTSYS),
+        (|| QUEUE.wait_event_killable_exclusive(|| false).map_err(Errno::from).unwrap_err(), Errno::ERESTARTSYS),
+        (|| DATA.read_killable().map(drop).map_err(Errno::from).unwrap_err(), Errno::EINTR),
+        (|| DATA.write_killable().map(drop).map_err(Errno::from).unwrap_err(), Errno::EINTR),
+    ];
+    for (wait, errno) in waits {
+        let waiter = kthread::run("waiter", wait).unwrap();
+        check!(eventually(|| is_asleep(&waiter)));
+        signal::send(waiter.thread(), Signal::Term);
+        sched::msleep(10);
+        check!(eventually(|| is_asleep(&waiter)));
+        signal::send(waiter.thread(), Signal::Kill);
+        check_eq!(waiter.join(), Ok(errno));
+    }
+    drop(written);
+    // Nothing of those who left is left behind.
+    check!(DATA.try_write().is_some() && !QUEUE.has_sleeper() && EMPTY.count() == 0);
+}
+
+case!(a_wait_with_signals_and_an_end_knows_what_ended_it);
+fn a_wait_with_signals_and_an_end_knows_what_ended_it() {
+    static NEVER: Completion = Completion::new();
+    static QUEUE: WaitQueue = WaitQueue::new();
+    const LONG: Duration = Duration::from_secs(60);
+    const SHORT: Duration = Duration::from_millis(20);
+    let waits: [fn(Duration) -> Result<(), WaitError>; 2] =
+        [|most| NEVER.wait_interruptible_timeout(most), |most| QUEUE.wait_event_interruptible_timeout(most, || false)];
+    for wait in waits {
+        check_eq!(wait(SHORT), Err(WaitError::TimedOut));
+        let waiter = kthread::run("waiter", move || wait(LONG)).unwrap();
+        check!(eventually(|| is_asleep(&waiter)));
+        signal::send(waiter.thread(), Signal::Int);
+        check_eq!(waiter.join(), Ok(Err(WaitError::Interrupted)));
+    }
+}
+
+case!(as_many_exclusive_waiters_are_woken_as_asked_for);
+fn as_many_exclusive_waiters_are_woken_as_asked_for() {
+    static QUEUE: WaitQueue = WaitQueue::new();
+    static IS_OPEN: AtomicBool = AtomicBool::new(false);
+    let workers =
+        [(); 4].map(|()| kthread::run("worker", || QUEUE.wait_event_killable_exclusive(|| IS_OPEN.load(Ordering::Relaxed))).unwrap());
+    let nr_finished = || workers.iter().filter(|worker| worker.is_finished()).count();
+    check!(all_asleep(&workers));
+    IS_OPEN.store(true, Ordering::Relaxed);
+    QUEUE.wake_up_nr(2);
+    check!(eventually(|| nr_finished() == 2));
+    sched::msleep(30);
+    check_eq!(nr_finished(), 2);
+    QUEUE.wake_up_nr(2);
+    check!(eventually(|| nr_finished() == 4));
+    for worker in workers {
+        check_eq!(worker.join(), Ok(Ok(())));
+    }
+}
+
 case!(a_wait_queue_loses_no_wake_up);
 fn a_wait_queue_loses_no_wake_up() {
     static TURN: AtomicU32 = AtomicU32::new(0);
@@ -449,6 +515,51 @@ fn a_condition_variable_loses_no_notification() {
     check!(eventually(|| is_asleep(&waiter)));
     signal::send(waiter.thread(), Signal::Kill);
     check_eq!(waiter.join(), Ok(Err(LockError::Interrupted)));
+}
+
+case!(a_notification_to_the_killed_goes_to_the_next);
+fn a_notification_to_the_killed_goes_to_the_next() {
+    static STOCK: Mutex<u32> = Mutex::new(0);
+    static CAME: Condvar = Condvar::new();
+    let first = kthread::run("first", || CAME.wait_while_killable(STOCK.lock(), |stock| *stock == 0).map(drop)).unwrap();
+    check!(eventually(|| is_asleep(&first)));
+    let second = kthread::run("second", || *CAME.wait_while(STOCK.lock(), |stock| *stock == 0) -= 1).unwrap();
+    check!(eventually(|| is_asleep(&second)));
+
+    let mut stock = STOCK.lock();
+    *stock = 1;
+    CAME.notify_one();
+    // The first was called and waits for the mutex. It dies before it can look.
+    check!(eventually(|| is_asleep(&first)));
+    signal::send(first.thread(), Signal::Kill);
+    check_eq!(first.join(), Ok(Err(LockError::Interrupted)));
+    drop(stock);
+    check_eq!(second.join(), Ok(()));
+    check_eq!(*STOCK.lock(), 0);
+}
+
+case!(the_big_kernel_lock_and_a_mutex_go_in_any_order);
+fn the_big_kernel_lock_and_a_mutex_go_in_any_order() {
+    static LOCK: Mutex<u32> = Mutex::new(0);
+    const ROUNDS: u32 = 100;
+    // Each on a core of its own, so that neither spins in vain because the other cannot run.
+    let outside = Builder::new("bkl first").bind(1).run(|| {
+        for _ in 0..ROUNDS {
+            lock_kernel();
+            *LOCK.lock() += 1;
+            unlock_kernel();
+        }
+    });
+    let inside = Builder::new("bkl last").bind(2).run(|| {
+        for _ in 0..ROUNDS {
+            let mut count = LOCK.lock();
+            lock_kernel();
+            *count += 1;
+            unlock_kernel();
+        }
+    });
+    check_eq!((outside.unwrap().join(), inside.unwrap().join()), (Ok(()), Ok(())));
+    check_eq!(*LOCK.lock(), 2 * ROUNDS);
 }
 
 case!(the_big_kernel_lock_is_free_while_its_owner_sleeps);

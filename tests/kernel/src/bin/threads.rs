@@ -46,7 +46,7 @@ fn priority(number: usize) -> Priority {
 }
 
 fn is_asleep<T>(handle: &JoinHandle<T>) -> bool {
-    !handle.thread().state().is_empty() && !handle.thread().is_on_cpu()
+    !handle.thread().state().is_empty() && handle.thread().is_asleep()
 }
 
 case!(a_thread_runs_and_its_value_comes_back);
