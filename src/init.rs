@@ -24,12 +24,14 @@ use crate::debug::{self, symbols};
 use crate::mm::{heap, kernel_map};
 use crate::platform::{hardware, rpi4};
 use crate::sched::{self, idle, kthread};
+use crate::sync::rcu;
 use crate::{bench, cpu, irq, log, time, upcalls};
 
 /// Upcall of arch: core 0 has reached Rust.
 #[unsafe(no_mangle)]
 fn tetra_boot_primary(info: BootInfo) -> ! {
     sched::adopt_idle();
+    rcu::start_core();
     heap::start();
     smp::set_entry_level(info.entry_el);
     mmu::set_kernel_end(info.kernel_end);
@@ -44,6 +46,7 @@ fn tetra_boot_primary(info: BootInfo) -> ! {
     firmware::read_device_tree(info.firmware_x0);
     firmware::read_command_line();
     params::apply_early();
+    params::set_up_rcu();
     console::show();
 
     memory::build_map(&info, params::memory_limit());

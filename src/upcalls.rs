@@ -68,6 +68,16 @@ upcalls! {
     fn lock_report = tetra_lock_report(what: core::fmt::Arguments<'_>, taken_at: &[core::sync::atomic::AtomicUsize], ask: Option<usize>);
     /// mm -> irq::ipi: runs the function on each core that runs the kernel, irqs masked, and waits. Context: thread, irqs on; at boot, on one core, any.
     fn on_all_cores = tetra_on_all_cores(f: &(dyn Fn() + Sync));
+    /// sync -> irq::ipi: the same on the cores in `mask`. Context: thread, irqs on.
+    fn on_cores = tetra_on_cores(mask: u32, f: &(dyn Fn() + Sync));
+    /// sync::rcu -> time::rcu: has this core look through its callbacks, in a softirq. Context: any.
+    fn rcu_raise = tetra_rcu_raise();
+    /// sync::rcu -> time::rcu: interrupts the cores in `mask`. Context: any.
+    fn rcu_kick = tetra_rcu_kick(mask: u32);
+    /// sync::rcu -> time::rcu: looks for a stall when `after` has passed. Context: any.
+    fn rcu_watch = tetra_rcu_watch(after: core::time::Duration);
+    /// sync::rcu -> sched: has the running thread pass the scheduler soon. Context: any, preemption off.
+    fn resched = tetra_resched();
     /// mm -> sched::timeout: sleeps for about a tick where that is possible, else pauses for a moment. Context: any.
     fn wait_a_tick = tetra_wait_a_tick();
     /// sync -> sched::blocking: gives the core away in the state that the thread has set, until it is woken. Context: thread, irqs on, no section counted.
@@ -121,6 +131,20 @@ mod host {
     pub fn on_all_cores(f: &(dyn Fn() + Sync)) {
         f();
     }
+    /// Host: each test thread looks after its own core.
+    pub fn on_cores(mask: u32, f: &(dyn Fn() + Sync)) {
+        if mask != 0 {
+            f();
+        }
+    }
+    /// Host: no softirqs.
+    pub fn rcu_raise() {}
+    /// Host: no other core.
+    pub fn rcu_kick(_mask: u32) {}
+    /// Host: no timers.
+    pub fn rcu_watch(_after: core::time::Duration) {}
+    /// Host: no scheduler.
+    pub fn resched() {}
     /// Host: others run.
     pub fn wait_a_tick() {
         crate::arch::relax();

@@ -9,8 +9,10 @@ use crate::mm::kmalloc;
 use crate::mm::page_alloc::slow;
 use crate::mm::vmalloc::FAIL_VMALLOC;
 use crate::mm::zone::Borders;
+use crate::sync::rcu;
 use crate::util::cmdline::{self, CommandLine, PARAMS, Param, ValueError};
 use crate::util::errno::Errno;
+use core::time::Duration;
 
 macro_rules! params {
     ($($name:ident: $key:literal = $value:literal, $help:literal;)*) => {$(
@@ -33,6 +35,8 @@ params! {
     FAIL_VMALLOC_PARAM: "fail_vmalloc" = "INTERVAL,PERCENT,SPACE,TIMES", "likewise, vmallocs";
     INIT_ON_ALLOC: "init_on_alloc" = "0|1", "zero every slab object when it is allocated";
     INIT_ON_FREE: "init_on_free" = "0|1", "zero every slab object when it is freed";
+    RCU_STRICT: "rcu_strict_grace_period" = "", "every RCU read section's end is reported at once (builds with checks)";
+    RCU_STALL: "rcu_stall_timeout" = "SECONDS", "report an RCU grace period that waits longer, 21 if not given; 0: never";
     PANIC: "panic" = "SECONDS", "reboot this long after a panic; 0 halts";
     PANIC_ON_OOPS: "panic_on_oops" = "[0|1]", "an oops ends the kernel and not only its thread";
     PANIC_ON_WARN: "panic_on_warn" = "[0|1]", "a warning ends the kernel";
@@ -80,6 +84,16 @@ fn preset_detector(setting: Setting) {
     let Some(value) = number(name) else { return };
     if let Err(OutOfRange { max }) = setting.preset(u32::try_from(value).unwrap_or(u32::MAX)) {
         pr_warn!("{}={}: 0 to {} are possible; ignored", name, value, max);
+    }
+}
+
+/// `rcu_stall_timeout=`, `rcu_strict_grace_period`.
+pub fn set_up_rcu() {
+    if let Some(seconds) = number("rcu_stall_timeout") {
+        rcu::set_stall_timeout(Duration::from_secs(seconds));
+    }
+    if argument().iter().any(|argument| argument.is("rcu_strict_grace_period")) && !rcu::set_strict(true) {
+        pr_warn!("rcu_strict_grace_period: this build has no checks; build with the feature `debug`");
     }
 }
 

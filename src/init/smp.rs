@@ -15,6 +15,7 @@ use crate::mm::addr::PhysAddr;
 use crate::mm::kernel_map;
 use crate::platform::{hardware, rpi4};
 use crate::sched::{self, idle, kthread};
+use crate::sync::rcu;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// How long a core may take from release to being online. Microseconds on the board; an emulated core may have to wait for the host.
@@ -130,6 +131,7 @@ fn wait_until_online(target: usize) -> bool {
 #[unsafe(no_mangle)]
 fn tetra_boot_secondary(_cpu: usize, entry_el: u8) -> ! {
     sched::adopt_idle();
+    rcu::start_core();
     set_entry_level(entry_el);
     hardware::gic().init_cpu();
     start_own_interrupts();

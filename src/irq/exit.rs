@@ -1,6 +1,6 @@
 //! What happens when a count reaches 0 while something waits: after an interrupt, or at the end of a section.
 //!
-//! Three things can wait: an answer that another core wants, softirqs that were raised, a switch of threads. All are found by the one mark in the
+//! Four things can wait: an answer that another core wants, a quiescent state that RCU waits for, softirqs that were raised, a switch of threads. All are found by the one mark in the
 //! count word and done here in this order. With irqs masked a section's end can do none of them: then the core interrupts itself, and they are
 //! done after that interrupt, as soon as irqs are on.
 
@@ -8,6 +8,7 @@ use super::{ipi, softirq};
 use crate::arch::{self, count};
 use crate::cpu;
 use crate::sched::{self, preempt};
+use crate::sync::rcu;
 use crate::upcalls;
 
 /// Upcall of arch: the count is 0 and something waits; irqs are masked, on the exception stack. True: switch the interrupted thread out.
@@ -46,5 +47,6 @@ fn do_pending() {
         sched::touch_softlockup_watchdog();
     }
     upcalls::answer_attention();
+    rcu::on_count_zero();
     softirq::serve_pending();
 }

@@ -12,6 +12,7 @@ use crate::arch;
 use crate::arch::exception::ExceptionFrame;
 use crate::cpu::{self, NR_CPUS, PreemptGuard};
 use crate::per_cpu;
+use crate::sync::rcu;
 use crate::upcalls;
 use crate::util::errno::Errno;
 use core::marker::PhantomData;
@@ -28,10 +29,12 @@ pub enum Sgi {
     Call = 1,
     /// Look at `CoreLocal::attention`: stop, or give a backtrace.
     Attention = crate::debug::attention::SGI,
+    /// RCU: callbacks are due here, or a grace period in a hurry waits for this core.
+    Rcu = 3,
 }
 
 /// Names of the SGIs in use, for `irq`.
-pub const NAMES: [(u8, &str); 3] = [(0, "reschedule"), (1, "call function"), (2, "attention (stop, backtrace)")];
+pub const NAMES: [(u8, &str); 4] = [(0, "reschedule"), (1, "call function"), (2, "attention (stop, backtrace)"), (3, "RCU")];
 
 /// The target is not a running core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +106,13 @@ fn tetra_on_all_cores(f: &(dyn Fn() + Sync)) {
         return f();
     }
     call_on_all(f);
+}
+
+/// Upcall of sync: as `call_on_mask`, for those of the cores that run the kernel.
+#[unsafe(no_mangle)]
+fn tetra_on_cores(mask: u32, f: &(dyn Fn() + Sync)) {
+    let _pinned = PreemptGuard::new();
+    call_mask(mask & cpu::online_mask(), f).expect("they are online");
 }
 
 /// Runs `f` on every core that runs the kernel but the caller's. Rules as for `call_on`.
@@ -266,6 +276,7 @@ pub(super) fn handle(sgi: u8, _frame: &mut ExceptionFrame) -> bool {
         0 => crate::sched::on_reschedule_ipi(),
         1 => run_calls(),
         2 => upcalls::answer_attention(),
+        3 => rcu::on_kick(),
         _ => return false,
     }
     true

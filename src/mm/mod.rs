@@ -6,7 +6,7 @@
 //! `dma` shares memory with devices.
 //!
 //! On pages stand objects: [`slab`], [`slab_layout`] and [`free_link`] are the pure parts of `kmem_cache`, [`kmalloc`] is a set of such caches by
-//! [`size_class`]; [`kbox`], [`kvec`] and [`karc`] own what it gives, and `heap` serves `alloc`.
+//! [`size_class`]; [`kbox`], [`kvec`], [`karc`] and [`rcu_box`] own what it gives, and `heap` serves `alloc`.
 
 use crate::util::errno::Errno;
 
@@ -38,6 +38,7 @@ pub mod page;
 pub mod page_alloc;
 pub mod pages;
 pub mod phys_range;
+pub mod rcu_box;
 pub mod shrinker;
 pub mod size_class;
 pub mod slab;
@@ -56,6 +57,7 @@ pub use gfp::GfpFlags;
 pub use karc::KArc;
 pub use kbox::KBox;
 pub use kvec::KVec;
+pub use rcu_box::RcuBox;
 
 /// Memory is exhausted, or the request asks for what can never be had.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

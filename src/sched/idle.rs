@@ -6,6 +6,7 @@ use super::run_queue::need_resched;
 use super::switch::schedule;
 use crate::arch;
 use crate::cpu::{self, IrqGuard};
+use crate::sync::rcu;
 use crate::time;
 
 /// The idle thread of this core. Context: on the core's idle stack, irqs on, nothing held.
@@ -27,7 +28,11 @@ fn sleep_until_interrupt() {
     }
     if !need_resched() {
         time::idle_enter();
-        arch::wfi();
+        // Next to the sleep: in between the core reads nothing, and a grace period does not wait for it.
+        if rcu::idle_enter() {
+            arch::wfi();
+            rcu::idle_exit();
+        }
         time::idle_exit();
     }
 }

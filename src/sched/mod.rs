@@ -75,7 +75,7 @@ pub use self::{
 };
 
 #[cfg(target_os = "none")]
-pub(crate) use self::{switch::preempt_schedule_irq, thread_table::adopt_idle};
+pub(crate) use self::{run_queue::resched_this_cpu, switch::preempt_schedule_irq, thread_table::adopt_idle};
 
 /// The tick of this core: slices, timeouts, balance, load. Context: hardirq.
 #[cfg(target_os = "none")]

@@ -15,6 +15,7 @@ use super::thread::current;
 use crate::cpu;
 use crate::debug::backtrace;
 use crate::debug::symbols::Named;
+use crate::sync::rcu;
 use core::panic::Location;
 use core::sync::atomic::Ordering;
 
@@ -51,6 +52,9 @@ fn sleeping_in_atomic_context(place: &'static Location<'static>) {
     #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
     for lock in thread.held_locks().iter().filter(|lock| !lock.is_sleeping) {
         crate::pr_err!("BUG: atomic since a spinning lock was taken at {}", lock.at);
+    }
+    if let Some(section) = rcu::rcu_read_lock_place() {
+        crate::pr_err!("BUG: atomic since rcu_read_lock() was called at {}", section);
     }
     crate::pr_err!("BUG: {} in {}, count {:#x}, irqs {}, called from:", *thread, context, count, irqs);
     for frame in backtrace::Frames::from(backtrace::here()) {

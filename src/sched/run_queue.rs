@@ -137,6 +137,11 @@ pub(super) fn resched_cpu(cpu: usize) {
     }
 }
 
+/// Makes this core choose anew, as soon as it may. Context: any, preemption off.
+pub(crate) fn resched_this_cpu() {
+    resched_cpu(cpu::id());
+}
+
 /// Something more urgent waits for this core.
 #[inline]
 pub fn need_resched() -> bool {

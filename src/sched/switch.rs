@@ -33,7 +33,7 @@ use crate::arch::{self, counter, switch};
 use crate::cpu::task::TaskState;
 use crate::cpu::{self, IrqGuard, irq_guard};
 use crate::irq::softirq;
-use crate::sync::bkl;
+use crate::sync::{bkl, rcu};
 use core::sync::atomic::Ordering;
 
 /// Ticks of a time slice: equals take turns after so many.
@@ -106,6 +106,8 @@ pub fn preempt_schedule_irq() {
 fn switch_threads(why: Why) {
     check_context();
     let cpu = cpu::id();
+    // No section is counted, so the core is in none.
+    rcu::on_switch(cpu);
     let (core, prev) = (CORE.on(cpu), current());
     let next = choose(cpu, core, prev, why);
     if core::ptr::eq(prev, next) {

@@ -7,6 +7,7 @@
 //! | how an algorithm, a context policy and the checks make a lock | [`lock`], [`policy`], [`meta`] |
 //! | the spinlock under its names | [`spinlock`] |
 //! | readers beside each other: with a lock, or without one | [`rwlock`], [`seqlock`] |
+//! | readers without a lock, and freeing behind them | [`rcu`] |
 //! | counting without sharing a cache line | [`percpu_counter`] |
 //! | what is made once | [`once`] |
 //! | waiting for a condition, or for an event | [`wait_queue`], [`completion`] |
@@ -49,6 +50,7 @@ pub mod percpu_counter;
 pub mod policy;
 pub mod raw;
 mod raw_mutex;
+pub mod rcu;
 pub mod refcount;
 pub mod rw_semaphore;
 pub mod rwlock;

@@ -9,6 +9,7 @@
 //! | arming, cancelling, expiry, and how they race | `events` |
 //! | the tick and how an idle core does without | [`tick`] |
 //! | short waits | [`delay`] |
+//! | what RCU needs of softirqs, timers and other cores | `rcu` |
 //!
 //! Nothing fires early: every conversion to a coarser unit rounds up, and a unit that has begun does not count.
 
@@ -24,6 +25,8 @@ mod heap;
 pub mod hrtimer;
 #[cfg(any(target_os = "none", all(test, not(loom))))]
 mod node;
+#[cfg(target_os = "none")]
+mod rcu;
 pub mod scale;
 #[cfg(target_os = "none")]
 pub mod tick;
@@ -50,9 +53,10 @@ pub use timer::Timer;
 /// Jiffies a second, and ticks of a core that is not idle.
 pub const HZ: u64 = 100;
 
-/// Sets the clocks and the timers' softirq up. Context: boot, once, before the first tick.
+/// Sets the clocks and the softirqs of timers and RCU up. Context: boot, once, before the first tick.
 #[cfg(target_os = "none")]
 pub fn init() {
     clock::init();
     timer::init();
+    rcu::init();
 }

@@ -19,6 +19,7 @@ use crate::cpu;
 use crate::irq::{IrqReturn, softirq, wild_line};
 use crate::per_cpu;
 use crate::sched;
+use crate::sync::rcu;
 use crate::upcalls;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -72,6 +73,7 @@ fn tick() {
     timer::on_tick();
     wild_line::look_for_storm();
     sched::on_tick(super::jiffies());
+    rcu::on_tick();
     softirq::mark_if_pending();
 }
 
