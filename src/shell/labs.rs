@@ -13,6 +13,7 @@
 //! | to find | look in |
 //! |---|---|
 //! | what a lab writes in: figures, claims, verdict | [`notebook`] |
+//! | what the kernel says of a mistake | [`journal`] |
 //! | threads on several cores at once | [`team`] |
 //! | lockdep's rules, apart from the kernel's own graph | `paper` |
 //!
@@ -23,6 +24,7 @@ use crate::proc::ViewError;
 use core::fmt::{self, Write};
 
 mod command;
+pub mod journal;
 pub mod notebook;
 pub mod team;
 
@@ -30,7 +32,9 @@ pub mod team;
 pub mod paper;
 
 mod abba;
+mod bad_pointer;
 mod bkl;
+mod bug_warn;
 mod cache_line;
 mod completion;
 mod dma_zone;
@@ -46,11 +50,15 @@ mod likely;
 mod lost_update;
 mod message_passing;
 mod percpu;
+mod rcu_early_free;
+mod rcu_nodata;
+mod rcu_update;
 mod read_then_write;
 mod reader_writer_irq;
 mod seq_number;
 mod slab_reuse;
 mod spin_or_sleep;
+mod stack_overflow;
 mod tasklet;
 mod torn_read;
 mod which_lock;

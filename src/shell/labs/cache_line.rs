@@ -1,7 +1,7 @@
 //! `lab cache-line`: which fields share a line, and an error in the course.
 
 use super::Place;
-use super::notebook::Notebook;
+use super::notebook::{Notebook, padded};
 use crate::proc::ViewError;
 use crate::shell;
 use core::fmt::Write;
@@ -98,8 +98,7 @@ fn run(book: &mut Notebook<'_>) -> Result<(), ViewError> {
 /// Shows where a field of type `T` at `offset` lies. True if it crosses the end of a line.
 fn field<T>(book: &mut Notebook<'_>, name: &str, offset: usize) -> Result<bool, ViewError> {
     let (first, last) = (offset / LINE, (offset + size_of::<T>() - 1) / LINE);
-    let mut lines = arrayvec::ArrayString::<16>::new();
-    let _ = if first == last { write!(lines, "line {first}") } else { write!(lines, "lines {first} and {last}") };
+    let lines = if first == last { padded(format_args!("line {first}")) } else { padded(format_args!("lines {first} and {last}")) };
     writeln!(book, "  {name:14} bytes {offset:3} to {:3}   {lines}", offset + size_of::<T>() - 1)?;
     Ok(first != last)
 }

@@ -1,7 +1,7 @@
 //! `lab error-flow`: the course's diagram 4.1, each way through it.
 
 use super::Place;
-use super::notebook::Notebook;
+use super::notebook::{Notebook, padded};
 use crate::mm::kmalloc::set_failslab;
 use crate::mm::{GfpFlags, KBox};
 use crate::proc::ViewError;
@@ -104,10 +104,8 @@ fn run(book: &mut Notebook<'_>) -> Result<(), ViewError> {
 }
 
 fn row(book: &mut Notebook<'_>, name: &str, result: Result<u64, Errno>, left: i64) -> core::fmt::Result {
-    match result {
-        Ok(value) => writeln!(book, "  {name:32} {value:<16} left over: {left}"),
-        Err(error) => writeln!(book, "  {name:32} -{error:<15} left over: {left}"),
-    }
+    let answer = result.map_or_else(|error| padded(format_args!("-{error}")), |value| padded(format_args!("{value}")));
+    writeln!(book, "  {name:32} {answer:16} left over: {left}")
 }
 
 /// Calls it while requests fail. Another thread's request may take the failure: tried again then.

@@ -1,6 +1,7 @@
 //! `lab gfp-atomic`: a handler that gets no memory, and goes on.
 
 use super::Place;
+use super::journal::Journal;
 use super::notebook::Notebook;
 use crate::irq::ipi;
 use crate::mm::failslab::FAILSLAB;
@@ -57,6 +58,7 @@ fn run(book: &mut Notebook<'_>) -> Result<(), ViewError> {
     book.claim("all handled", device.handled.read() == 5 && device.dropped.read() == 0)?;
 
     book.right("the next request fails (echo nth=1 > failslab)")?;
+    let mut journal = Journal::begin();
     let failed_before = FAILSLAB.nr_failed();
     let mut tries = 0;
     while device.dropped.read() == 0 && tries < MAX_TRIES {
@@ -65,6 +67,8 @@ fn run(book: &mut Notebook<'_>) -> Result<(), ViewError> {
         tries += 1;
     }
     set_failslab("off")?;
+    journal.quote(book, "packet dropped")?;
+    drop(journal);
     show(book, &device)?;
     book.value("requests that failslab refused", FAILSLAB.nr_failed() - failed_before)?;
     book.claim("one packet is dropped", device.dropped.read() == 1 && FAILSLAB.nr_failed() > failed_before)?;

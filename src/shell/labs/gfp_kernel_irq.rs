@@ -1,6 +1,7 @@
 //! `lab gfp-kernel-irq`: a request that may sleep where nobody can.
 
 use super::Place;
+use super::journal::Journal;
 use super::notebook::Notebook;
 use crate::irq::ipi;
 use crate::mm::GfpFlags;
@@ -28,9 +29,11 @@ In a handler, and with a spinlock held or irqs off: GFP_ATOMIC.",
 }
 
 fn run(book: &mut Notebook<'_>) -> Result<(), ViewError> {
+    let mut journal = Journal::begin();
     book.wrong("kmalloc(512, GFP_KERNEL) in a handler")?;
     let (successes, reports) = reports_of(|| in_handler(GfpFlags::KERNEL));
     show(book, successes, reports)?;
+    journal.quote(book, "may sleep")?;
     book.claim("it worked this time, and is reported", successes == 1 && reports == expected_reports())?;
 
     book.wrong("kmalloc(512, GFP_KERNEL) under a spinlock")?;
@@ -40,6 +43,7 @@ fn run(book: &mut Notebook<'_>) -> Result<(), ViewError> {
         allocate(GfpFlags::KERNEL)
     });
     show(book, successes, reports)?;
+    journal.quote(book, "may sleep")?;
     book.claim("reported as well", successes == 1 && reports == expected_reports())?;
     if !cfg!(feature = "debug") {
         book.note("(this build does not look at contexts: `make qemu` does)")?;

@@ -1,7 +1,7 @@
 //! `lab goto-drop`: what was acquired is released on every way out: by labels in C, by scope here.
 
 use super::Place;
-use super::notebook::Notebook;
+use super::notebook::{Notebook, padded};
 use crate::mm::{GfpFlags, KBox};
 use crate::proc::ViewError;
 use crate::shell;
@@ -121,10 +121,8 @@ fn run(book: &mut Notebook<'_>) -> Result<(), ViewError> {
         let held = HELD.read() - before;
         drop(result);
         let left = HELD.read() - before;
-        match error {
-            Some(error) => writeln!(book, "  {name:32} -{error:<14} held {held}, in the end {left}")?,
-            None => writeln!(book, "  {name:32} {:<15} held {held}, in the end {left}", "open")?,
-        }
+        let answer = error.map_or(padded(format_args!("open")), |error| padded(format_args!("-{error}")));
+        writeln!(book, "  {name:32} {answer:16} held {held}, in the end {left}")?;
         all_clean &= left == 0 && error == expected;
     }
     Ok(book.claim("each way out leaves nothing behind", all_clean)?)

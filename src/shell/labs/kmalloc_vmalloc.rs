@@ -50,7 +50,10 @@ fn run(book: &mut Notebook<'_>) -> Result<(), ViewError> {
     let order = Order::for_bytes(4 * PAGE).ok_or(Errno::EINVAL)?;
     let pages = get_free_pages(GfpFlags::KERNEL, order).map_err(Errno::from)?;
     book.value("physical", Hex(phys(pages.addr())))?;
-    book.claim("16 KiB, aligned to 16 KiB, one piece", phys(pages.addr()) % (4 * PAGE as u64) == 0 && pieces(pages.addr(), 4 * PAGE) == 1)?;
+    book.claim(
+        "16 KiB, aligned to 16 KiB, one piece",
+        phys(pages.addr()).is_multiple_of(4 * PAGE as u64) && pieces(pages.addr(), 4 * PAGE) == 1,
+    )?;
     // SAFETY: allocated above with this order, given to nobody.
     unsafe { free_pages_at(pages, order) };
 

@@ -16,6 +16,11 @@ const NAME: usize = 50;
 /// Width of the figure's column.
 const FIGURE: usize = 24;
 
+/// Width of what is quoted.
+const QUOTE: usize = 74;
+/// Lines of a message that are quoted: what, and where.
+const QUOTED_LINES: usize = 2;
+
 /// The page of a lab that runs.
 pub struct Notebook<'a> {
     out: &'a mut dyn Write,
@@ -58,7 +63,7 @@ impl<'a> Notebook<'a> {
     /// # Errors
     /// Those of the output.
     pub fn value(&mut self, name: &str, value: impl Display) -> fmt::Result {
-        writeln!(self.out, "  {name:NAME$} {value:>FIGURE$}")
+        writeln!(self.out, "  {name:NAME$} {:>FIGURE$}", padded(format_args!("{value}")))
     }
 
     /// Writes a sentence.
@@ -77,6 +82,24 @@ impl<'a> Notebook<'a> {
         self.nr_claims += 1;
         self.nr_false += u32::from(!holds);
         writeln!(self.out, "  {} {what}", if holds { "ok " } else { "NOT" })
+    }
+
+    /// Quotes what the kernel said: its first lines, indented, broken at spaces.
+    ///
+    /// # Errors
+    /// Those of the output.
+    pub fn quote(&mut self, text: &str) -> fmt::Result {
+        text.lines().take(QUOTED_LINES).try_for_each(|line| self.quote_line(line.trim_end()))
+    }
+
+    fn quote_line(&mut self, line: &str) -> fmt::Result {
+        let mut rest = line;
+        while let Some(row) = rest.get(..QUOTE).filter(|row| row.len() < rest.len()) {
+            let at = row.rfind(' ').filter(|at| *at > 0).unwrap_or(QUOTE);
+            writeln!(self.out, "  | {}", &rest[..at])?;
+            rest = rest[at..].trim_start();
+        }
+        writeln!(self.out, "  | {rest}")
     }
 
     pub(super) fn verdict(&self) -> Verdict {
@@ -119,16 +142,20 @@ impl Display for Verdict {
     }
 }
 
+/// Text that can be padded, which most values cannot.
+pub fn padded(text: fmt::Arguments<'_>) -> arrayvec::ArrayString<80> {
+    let mut row = arrayvec::ArrayString::new();
+    // What does not fit a line is cut.
+    let _ = row.write_fmt(text);
+    row
+}
+
 /// Figures of several cores, in a row.
 pub struct PerCore<'a>(pub &'a [u64]);
 
 impl Display for PerCore<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut row = arrayvec::ArrayString::<80>::new();
-        for (at, figure) in self.0.iter().enumerate() {
-            write!(row, "{}{figure}", if at == 0 { "" } else { " " })?;
-        }
-        f.pad(&row)
+        self.0.iter().enumerate().try_for_each(|(at, figure)| write!(f, "{}{figure}", if at == 0 { "" } else { " " }))
     }
 }
 
@@ -137,9 +164,7 @@ pub struct Hex(pub u64);
 
 impl Display for Hex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = arrayvec::ArrayString::<24>::new();
-        write!(text, "{:#x}", self.0)?;
-        f.pad(&text)
+        write!(f, "{:#x}", self.0)
     }
 }
 
@@ -148,6 +173,6 @@ pub struct YesNo(pub bool);
 
 impl Display for YesNo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(if self.0 { "yes" } else { "no" })
+        f.write_str(if self.0 { "yes" } else { "no" })
     }
 }

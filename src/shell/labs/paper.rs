@@ -87,14 +87,12 @@ impl Paper {
     }
 }
 
-/// Passes on the lines of a report that belong to the idea, broken at 76 columns.
+/// Passes on the lines of a report that belong to the idea.
 struct Essence<'a, 'b> {
     book: &'a mut Notebook<'b>,
     line: arrayvec::ArrayString<400>,
     is_wanted: bool,
 }
-
-const WIDTH: usize = 74;
 
 impl Essence<'_, '_> {
     fn end_of_line(&mut self) -> fmt::Result {
@@ -115,13 +113,7 @@ impl Essence<'_, '_> {
         if !self.is_wanted || line.is_empty() {
             return Ok(());
         }
-        let mut rest = line.trim_end();
-        while rest.len() > WIDTH {
-            let at = rest[..WIDTH].rfind(' ').unwrap_or(WIDTH);
-            writeln!(self.book, "  | {}", &rest[..at])?;
-            rest = rest[at..].trim_start();
-        }
-        writeln!(self.book, "  | {rest}")
+        self.book.quote(&line)
     }
 }
 

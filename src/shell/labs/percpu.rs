@@ -72,7 +72,7 @@ fn migrate_in_the_middle() -> Result<(usize, usize), Errno> {
     let here = cpu::id();
     let slot = &SLOTS[here];
     let seen = slot.read();
-    sched::set_affinity(&sched::current(), cpu::online_mask() & !(1 << here))?;
+    sched::set_affinity(sched::current(), cpu::online_mask() & !(1 << here))?;
     // The owner's turn, on the core that the thread has left.
     kthread::Builder::new("lab owner")
         .bind(here)

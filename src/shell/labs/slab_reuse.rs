@@ -1,6 +1,7 @@
 //! `lab slab-reuse`: a cache gives back what was freed last, also to somebody else.
 
 use super::Place;
+use super::journal::Journal;
 use super::notebook::{Hex, Notebook};
 use super::team;
 use crate::mm::GfpFlags;
@@ -89,16 +90,18 @@ fn poison(book: &mut Notebook<'_>) -> Result<(), ViewError> {
     let cache = CHECKED
         .call_once(|| create(&CacheOptions { flags: SlabFlags::POISON, ..CacheOptions::new("lab_poison", SIZE) }).map_err(Errno::from));
     let cache = cache.as_ref().map_err(|error| *error)?;
+    let mut journal = Journal::begin();
     let before = cache.nr_errors();
     let stale = cache.alloc(GfpFlags::KERNEL).map_err(Errno::from)?;
     free(cache, stale);
     // SAFETY: the mistake: the object is free. Its memory is the slab's, mapped and in nobody's use; the cache is there to find this.
-    let seen = unsafe { stale.cast::<u64>().add(1).read_volatile() };
+    let seen = unsafe { stale.as_ptr().cast::<u64>().wrapping_add(1).read_volatile() };
     // SAFETY: as above.
-    unsafe { stale.cast::<u64>().add(1).write_volatile(42) };
+    unsafe { stale.as_ptr().cast::<u64>().wrapping_add(1).write_volatile(42) };
     let next = cache.alloc(GfpFlags::KERNEL).map_err(Errno::from)?;
     book.value("the stale pointer reads", Hex(seen))?;
     book.value("reports (`dmesg` has them)", cache.nr_errors() - before)?;
+    journal.quote(book, "lab_poison")?;
     book.claim("it reads the poison, and its write is reported", seen == 0x6b6b_6b6b_6b6b_6b6b && cache.nr_errors() == before + 1)?;
     let is_out_of_use = next != stale;
     free(cache, next);

@@ -6,6 +6,7 @@ use crate::cpu::NR_CPUS;
 use crate::proc::ViewError;
 use crate::shell;
 use crate::sync::atomic::AtomicU64;
+use crate::sync::rcu::rcu_read_lock;
 use crate::sync::{IrqSpinLock, Mutex, RwLock, RwSemaphore, Semaphore, SeqLock, SpinLock};
 use core::fmt::Write;
 use core::time::Duration;
@@ -26,8 +27,9 @@ counts instructions without them.",
     run: run,
 }
 
-/// How long a reader stays inside to meet the others.
-const STAY: Duration = Duration::from_millis(5);
+/// How long a reader stays inside to meet the others: shortly where they cannot come in, else until a busy PC has let all cores run.
+const ALONE: Duration = Duration::from_millis(5);
+const TOGETHER: Duration = Duration::from_secs(3);
 const PAIRS: u32 = 500;
 
 /// A row of the table.
@@ -42,18 +44,18 @@ struct Row {
 fn run(book: &mut Notebook<'_>) -> Result<(), ViewError> {
     book.part("one lock, all cores come to read")?;
     writeln!(book, "  {:30}{:>9}{:>9}{:>12}{:>12}", "lock", "at once", "pair ns", "may sleep", "in handler")?;
-    let rows = [spin()?, spin_irq()?, rw()?, seq()?, mutex()?, rw_semaphore()?, semaphore()?];
+    let rows = [spin()?, spin_irq()?, rw()?, seq()?, rcu()?, mutex()?, rw_semaphore()?, semaphore()?];
     for Row { name, sleeps, handler, together, pair_ns } in &rows {
         writeln!(book, "  {name:30}{together:>9}{pair_ns:>9}{sleeps:>12}{handler:>12}")?;
     }
     let all = crate::cpu::nr_online() as u64;
-    let [spin, spin_irq, rw, seq, mutex, rw_semaphore, semaphore] = rows.map(|row| row.together);
+    let [spin, spin_irq, rw, seq, rcu, mutex, rw_semaphore, semaphore] = rows.map(|row| row.together);
     book.claim("one at a time: spinlock, mutex, semaphore(1)", [spin, spin_irq, mutex, semaphore] == [1; 4])?;
-    Ok(book.claim("all together: rwlock, seqlock, rw_semaphore", [rw, seq, rw_semaphore] == [all; 3])?)
+    Ok(book.claim("all together: rwlock, seqlock, RCU, rw_semaphore", [rw, seq, rcu, rw_semaphore] == [all; 4])?)
 }
 
 /// Sends all cores in, where each waits a while for the others. Gives the most that were inside at once and the cost of a pair alone.
-fn measure(pass: impl Fn(&dyn Fn()) + Sync) -> Result<(u64, u128), ViewError> {
+fn measure(stay: Duration, pass: impl Fn(&dyn Fn()) + Sync) -> Result<(u64, u128), ViewError> {
     let (inside, most) = (AtomicU64::new(0), AtomicU64::new(0));
     let cores = crate::cpu::nr_online() as u64;
     let meet = || {
@@ -61,7 +63,7 @@ fn measure(pass: impl Fn(&dyn Fn()) + Sync) -> Result<(u64, u128), ViewError> {
         if now > most.read() {
             most.set(now);
         }
-        team::try_for(STAY, || (most.read() == cores).then_some(()));
+        team::try_for(stay, || (most.read() == cores).then_some(()));
         inside.dec();
     };
     team::on_cores(NR_CPUS, |_| pass(&meet))?;
@@ -69,14 +71,20 @@ fn measure(pass: impl Fn(&dyn Fn()) + Sync) -> Result<(u64, u128), ViewError> {
     Ok((most.read(), time.as_nanos() / u128::from(PAIRS)))
 }
 
-fn row(name: &'static str, sleeps: &'static str, handler: &'static str, pass: impl Fn(&dyn Fn()) + Sync) -> Result<Row, ViewError> {
-    let (together, pair_ns) = measure(pass)?;
+fn row(
+    name: &'static str,
+    sleeps: &'static str,
+    handler: &'static str,
+    stay: Duration,
+    pass: impl Fn(&dyn Fn()) + Sync,
+) -> Result<Row, ViewError> {
+    let (together, pair_ns) = measure(stay, pass)?;
     Ok(Row { name, sleeps, handler, together, pair_ns })
 }
 
 fn spin() -> Result<Row, ViewError> {
     let lock = SpinLock::new(());
-    row("spin_lock", "no", "no", |inside| {
+    row("spin_lock", "no", "no", ALONE, |inside| {
         let _held = lock.lock();
         inside();
     })
@@ -84,7 +92,7 @@ fn spin() -> Result<Row, ViewError> {
 
 fn spin_irq() -> Result<Row, ViewError> {
     let lock = IrqSpinLock::new(());
-    row("spin_lock_irqsave", "no", "yes", |inside| {
+    row("spin_lock_irqsave", "no", "yes", ALONE, |inside| {
         let _held = lock.lock();
         inside();
     })
@@ -92,7 +100,7 @@ fn spin_irq() -> Result<Row, ViewError> {
 
 fn rw() -> Result<Row, ViewError> {
     let lock = RwLock::new(());
-    row("read_lock", "no", "to read", |inside| {
+    row("read_lock", "no", "to read", TOGETHER, |inside| {
         let _held = lock.read();
         inside();
     })
@@ -100,7 +108,7 @@ fn rw() -> Result<Row, ViewError> {
 
 fn seq() -> Result<Row, ViewError> {
     let lock = SeqLock::<u64>::new(0);
-    row("read_seqbegin, read_seqretry", "no", "to read", |inside| {
+    row("read_seqbegin, read_seqretry", "no", "to read", TOGETHER, |inside| {
         let section = lock.begin();
         let copied = section.copy();
         inside();
@@ -109,9 +117,16 @@ fn seq() -> Result<Row, ViewError> {
     })
 }
 
+fn rcu() -> Result<Row, ViewError> {
+    row("rcu_read_lock", "no", "to read", TOGETHER, |inside| {
+        let _section = rcu_read_lock();
+        inside();
+    })
+}
+
 fn mutex() -> Result<Row, ViewError> {
     let lock = Mutex::new(());
-    row("mutex_lock", "yes", "no", |inside| {
+    row("mutex_lock", "yes", "no", ALONE, |inside| {
         let _held = lock.lock();
         inside();
     })
@@ -119,7 +134,7 @@ fn mutex() -> Result<Row, ViewError> {
 
 fn rw_semaphore() -> Result<Row, ViewError> {
     let lock = RwSemaphore::new(());
-    row("down_read", "yes", "no", |inside| {
+    row("down_read", "yes", "no", TOGETHER, |inside| {
         let _held = lock.read();
         inside();
     })
@@ -127,7 +142,7 @@ fn rw_semaphore() -> Result<Row, ViewError> {
 
 fn semaphore() -> Result<Row, ViewError> {
     let lock = Semaphore::new(1);
-    row("down, up", "yes", "up only", |inside| {
+    row("down, up", "yes", "up only", ALONE, |inside| {
         lock.down();
         inside();
         lock.up();
