@@ -86,6 +86,8 @@ fn schedule_without_bkl() {
 pub fn yield_now() {
     if CORE.this().nr_ready.load(Ordering::Relaxed) != 0 || need_resched() {
         schedule();
+    } else if !preempt::IS_FULL {
+        switch_point::pass();
     }
 }
 
@@ -111,14 +113,14 @@ fn switch_threads(why: Why) {
     rcu::on_switch(cpu);
     let (core, prev) = (CORE.on(cpu), current());
     let next = choose(cpu, core, prev, why);
+    if !preempt::IS_FULL {
+        switch_point::pass();
+    }
     if core::ptr::eq(prev, next) {
         return;
     }
 
     account(core, prev, next, why);
-    if !preempt::IS_FULL {
-        switch_point::pass();
-    }
     let (save, load) = (prev.context.get(), next.context.get());
     // SAFETY: irqs are masked and the depths are 0 (`check_context`). `next` was listed, so it is off its core or this one is just leaving it (idle), and
     // it is listed no more, so no other core takes it. `prev` is not loaded before `finish` clears its `on_cpu`.

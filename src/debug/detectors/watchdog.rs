@@ -31,6 +31,8 @@ pub(super) struct Watch {
     pub soft_reported: AtomicU64,
     /// The beat that another core found old once: if it still is the last one the next time, the core is dead.
     pub suspected: AtomicU64,
+    /// When that was: the counter.
+    pub suspected_at: AtomicU64,
     /// The beat after which a hard lockup was reported; 0: none is going on.
     pub hard_reported: AtomicU64,
     /// Soft and hard lockups so far.
@@ -43,6 +45,7 @@ per_cpu! {
         beat: AtomicU64::new(0),
         soft_reported: AtomicU64::new(0),
         suspected: AtomicU64::new(0),
+        suspected_at: AtomicU64::new(0),
         hard_reported: AtomicU64::new(0),
         nr_soft: AtomicU64::new(0),
         nr_hard: AtomicU64::new(0),
