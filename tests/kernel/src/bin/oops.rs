@@ -375,8 +375,6 @@ fn work_that_died_is_not_waited_for() {
     check!(core::pin::Pin::static_ref(&DEADLY).schedule_on(1));
     DEADLY.flush();
     check!(!core::pin::Pin::static_ref(&DEADLY).schedule_on(1));
-    // A piece of its own on a stack: it may go as well.
-    kthread::run("owner", || drop(core::pin::pin!(Work::new((), |_| ())))).unwrap().join().unwrap();
 }
 
 fn tracked_cache(name: &'static str) -> CacheHandle {
@@ -508,7 +506,7 @@ fn with_irqs_off_the_kernel_ends() {
 case!(with_bottom_halves_off_the_kernel_ends, alone: "expect Kernel panic on cpu\\d: bottom halves off\nexpect count: 0x200\nreject Oops #\nexit 101");
 fn with_bottom_halves_off_the_kernel_ends() {
     in_thread(|| {
-        let _section = local_bh_disable();
+        local_bh_disable();
         panic!("bottom halves off");
     });
 }
