@@ -11,6 +11,7 @@
 //! Neighbours: `drivers::serial` (BREAK), `show` (threads, cores, locks).
 
 use super::detectors::watchdog::touch_nmi_watchdog;
+use super::panic;
 use super::show::{self, Turn};
 use crate::cpu::task::TaskState;
 use crate::drivers::serial;
@@ -89,7 +90,7 @@ fn reboot() {
 }
 
 fn crash() {
-    panic!("sysrq triggered crash");
+    panic::end_kernel(format_args!("sysrq triggered crash"));
 }
 
 fn help() {
