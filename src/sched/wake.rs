@@ -22,7 +22,7 @@ use super::switch::{self, contributes_to_load};
 use super::thread::{self, Life, Thread, current};
 use crate::arch;
 use crate::cpu::task::TaskState;
-use crate::cpu::{self, PreemptGuard};
+use crate::cpu::{self, PreemptGuard, latency};
 use crate::upcalls;
 use crate::util::errno::Errno;
 use core::sync::atomic::{Ordering, fence};
@@ -59,6 +59,9 @@ pub fn try_to_wake_up(thread: &Thread, states: TaskState) -> bool {
         CORE.this().nr_uninterruptible.fetch_sub(1, Ordering::Relaxed);
     }
     thread.task().set_state(TaskState::RUNNING);
+    if latency::is_on() {
+        thread.woken_at.store(arch::counter::now(), Ordering::Relaxed);
+    }
     enqueue(thread, select_cpu(thread));
     CORE.this().nr_wakeups.fetch_add(1, Ordering::Relaxed);
     true

@@ -369,6 +369,16 @@ fn a_worker_that_dies_has_a_successor() {
     check_eq!(DONE.load(Ordering::Relaxed), 2);
 }
 
+case!(work_that_died_is_not_waited_for, alone: "expect a piece of work is wanted whose function has died\nreject not ok\nexpect ok 1\nexit 0");
+fn work_that_died_is_not_waited_for() {
+    static DEADLY: Work<()> = Work::new((), |_| panic!("in a piece of work"));
+    check!(core::pin::Pin::static_ref(&DEADLY).schedule_on(1));
+    DEADLY.flush();
+    check!(!core::pin::Pin::static_ref(&DEADLY).schedule_on(1));
+    // A piece of its own on a stack: it may go as well.
+    kthread::run("owner", || drop(core::pin::pin!(Work::new((), |_| ())))).unwrap().join().unwrap();
+}
+
 fn tracked_cache(name: &'static str) -> CacheHandle {
     let options = CacheOptions { flags: SlabFlags::STORE_USER, ..CacheOptions::new(name, 96) };
     kmem_cache::create(&options).unwrap()
