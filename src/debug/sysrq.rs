@@ -11,9 +11,9 @@
 //! Neighbours: `drivers::serial` (BREAK), `show` (threads, cores, locks).
 
 use super::detectors::watchdog::touch_nmi_watchdog;
+use super::panic;
 use super::report_log::Turn;
 use super::show;
-use crate::cpu::PreemptGuard;
 use crate::cpu::task::TaskState;
 use crate::drivers::serial;
 use crate::log::{self, KERN_NOTICE};
@@ -92,9 +92,7 @@ fn reboot() {
 }
 
 fn crash() {
-    // In a section, so that from the prompt as well the kernel ends and not the thread alone.
-    let _section = PreemptGuard::new();
-    panic!("sysrq triggered crash");
+    panic::end_kernel(format_args!("sysrq triggered crash"));
 }
 
 fn help() {
