@@ -10,7 +10,7 @@
 //! | core | [`cpu`] | per-CPU data, `current`, the count word, guards, context queries |
 //! | log | [`log`] | levels, per-core rings, consoles, `dmesg` |
 //! | reports | [`debug`] | faults, backtraces, symbols, panic |
-//! | locks | [`sync`] | atomics, bit operations, barriers, locks, lock order and statistics |
+//! | locks | [`sync`] | atomics, bit operations, barriers, locks, RCU, lock order and statistics |
 //! | memory | [`mm`] | addresses, memblock, zones and pages, slabs, `kmalloc`, `KBox`, vmalloc, DMA |
 //! | threads, time, interrupts | [`sched`], [`time`], [`irq`] | threads, run queues, work; clocks and timers; lines, softirqs, tasklets, calls between cores |
 //! | devices | [`drivers`], [`platform`] | GIC, PL011, timer, mailbox, GPIO, LED, watchdog; the BCM2711 |

@@ -68,7 +68,7 @@ fn sleeping_in_atomic_context(place: &'static Location<'static>) {
 #[inline]
 pub fn cond_resched() -> bool {
     if !IS_FULL {
-        switch_point::touch_softlockup_watchdog();
+        switch_point::pass();
     }
     let gives_way = need_resched() && !cpu::is_atomic();
     if gives_way {

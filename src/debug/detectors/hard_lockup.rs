@@ -15,7 +15,8 @@ use super::ticks;
 use super::watchdog::{self, Watch, watch_of};
 use crate::arch::{NR_CPUS, counter};
 use crate::cpu;
-use crate::debug::show::{self, Seconds, Turn};
+use crate::debug::report_log::Turn;
+use crate::debug::show::{self, Seconds};
 use crate::log::{KERN_EMERG, KERN_NOTICE};
 use core::sync::atomic::Ordering::Relaxed;
 

@@ -13,7 +13,7 @@
 
 use super::settings::Setting;
 use super::{hard_lockup, soft_lockup, ticks};
-use crate::arch::{NR_CPUS, count, counter};
+use crate::arch::{NR_CPUS, counter};
 use crate::irq::ipi;
 use crate::per_cpu;
 use crate::time::HrTimer;
@@ -136,6 +136,5 @@ fn on_beat(timer: Pin<&HrTimer<()>>) {
     hard_lockup::end_of(watch, last, now);
     soft_lockup::look(watch, last, now, thresh);
     hard_lockup::look_at_others(now, thresh);
-    // What comes next to count 0 finds the mark, and so passes a switch point.
-    count::mark_work();
+    sched::switch_point::ask();
 }

@@ -172,6 +172,7 @@ pub(super) unsafe fn entrain(head: NonNull<RcuHead>, function: RcuCallback) -> b
 /// The softirq: gives new callbacks a number, asks for its grace period, runs what may run.
 ///
 /// Context: softirq.
+#[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "host: no softirqs"))]
 pub fn run_callbacks() {
     sort();
     let batch = (0..MAX_BATCH).take_while(|_| invoke_one()).count() as u64;

@@ -107,14 +107,16 @@ impl GracePeriods {
         smp_mb();
     }
 
-    /// Begins a grace period if one is needed and none runs.
+    /// Begins a grace period if one is needed and none runs. `prepare` is called before it waits for anybody, so it is never called twice at once.
     ///
     /// Context: any, irqs masked, so that the scan is short.
-    pub fn begin(&self) -> Begun {
+    pub fn begin(&self, prepare: impl FnOnce()) -> Begun {
         let now = self.seq.load_acquire();
         if seq::is_running(now) || seq::is_done(now, self.needed.read()) || self.seq.cmpxchg(now, now + 1).is_err() {
             return Begun::No;
         }
+        prepare();
+        // Release: who finds itself waited for sees what was prepared, and what the updater stored.
         self.waiting.store_release(ALL_CPUS | SCAN);
         // (b), (c)
         smp_mb();
@@ -133,9 +135,9 @@ impl GracePeriods {
         self.waiting.load_acquire() & 1 << cpu != 0
     }
 
-    /// The cores that are waited for. Context: any; stale on return.
+    /// The cores that are waited for. Acquire. Context: any; stale on return.
     pub fn waiting(&self) -> u32 {
-        self.waiting.read() & ALL_CPUS
+        self.waiting.load_acquire() & ALL_CPUS
     }
 
     /// Core `cpu`, which is the caller's, is in no read section. True: that ended the grace period, and `begin` is owed.
@@ -194,9 +196,9 @@ mod tests {
         let machine = with_awake(0);
         let wanted = machine.snapshot();
         machine.need(wanted);
-        assert_eq!(machine.begin(), Begun::IsOver);
+        assert_eq!(machine.begin(|| ()), Begun::IsOver);
         assert!(machine.is_done(wanted));
-        assert_eq!(machine.begin(), Begun::No, "nobody needs another");
+        assert_eq!(machine.begin(|| ()), Begun::No, "nobody needs another");
     }
 
     #[test]
@@ -204,7 +206,7 @@ mod tests {
         let machine = with_awake(0b0101);
         let wanted = machine.snapshot();
         machine.need(wanted);
-        assert_eq!(machine.begin(), Begun::Runs);
+        assert_eq!(machine.begin(|| ()), Begun::Runs);
         assert_eq!(machine.waiting(), 0b0101);
         assert!(!machine.quiescent(1), "it slept");
         assert!(!machine.quiescent(0) && !machine.quiescent(0) && !machine.is_done(wanted));
@@ -216,12 +218,12 @@ mod tests {
         let machine = with_awake(1);
         let first = machine.snapshot();
         machine.need(first);
-        assert_eq!(machine.begin(), Begun::Runs);
+        assert_eq!(machine.begin(|| ()), Begun::Runs);
         let second = machine.snapshot();
         machine.need(second);
-        assert_eq!(machine.begin(), Begun::No);
+        assert_eq!(machine.begin(|| ()), Begun::No);
         assert!(machine.quiescent(0) && machine.is_done(first) && !machine.is_done(second));
-        assert_eq!(machine.begin(), Begun::Runs);
+        assert_eq!(machine.begin(|| ()), Begun::Runs);
         assert!(machine.quiescent(0) && machine.is_done(second));
     }
 
@@ -229,7 +231,7 @@ mod tests {
     fn a_core_that_is_waited_for_does_not_fall_asleep() {
         let machine = with_awake(0b11);
         machine.need(machine.snapshot());
-        assert_eq!(machine.begin(), Begun::Runs);
+        assert_eq!(machine.begin(|| ()), Begun::Runs);
         assert!(!machine.stop_watching(1));
         assert!(!machine.quiescent(1) && machine.stop_watching(1));
         assert_eq!(machine.asleep(), 0b1110);

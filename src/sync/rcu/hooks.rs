@@ -19,6 +19,7 @@ use super::call;
 use super::grace_period::{Begun, GracePeriods};
 use super::read::{self, IS_COUNTED};
 use super::seq;
+use super::stall;
 use super::synchronize;
 use crate::arch::{NR_CPUS, count};
 use crate::cpu::{self, IrqGuard};
@@ -52,10 +53,11 @@ pub(super) fn need(snapshot: u64) {
 pub(super) fn hurry(snapshot: u64) {
     let mut to = HURRIED_TO.read();
     while !seq::is_done(to, snapshot) && !HURRIED_TO.try_cmpxchg(&mut to, snapshot) {}
+    let _irqs_off = IrqGuard::new();
     kick(GRACE_PERIODS.waiting());
 }
 
-/// Has the cores in `mask` report as soon as they can. One that sleeps is left alone: it answered, or will before it sleeps.
+/// Has the cores in `mask` report as soon as they can. One that sleeps is left alone: it answered, or will before it sleeps. Context: irqs masked.
 fn kick(mask: u32) {
     let here = 1 << cpu::id();
     if mask & here != 0 {
@@ -84,7 +86,7 @@ fn go_on(has_ended: bool) {
         if has_ended {
             on_end();
         }
-        match GRACE_PERIODS.begin() {
+        match GRACE_PERIODS.begin(stall::start_clock) {
             Begun::No => return,
             Begun::Runs => return on_begin(),
             Begun::IsOver => has_ended = true,
@@ -96,7 +98,7 @@ fn go_on(has_ended: bool) {
 #[cold]
 fn on_begin() {
     let end = GRACE_PERIODS.seq().wrapping_add(1);
-    super::stall::on_begin();
+    stall::arm();
     if read::is_strict() || seq::is_done(HURRIED_TO.read(), end) {
         kick(GRACE_PERIODS.waiting());
     }
@@ -166,7 +168,7 @@ pub fn on_tick() {
     if call::needs_softirq() {
         upcalls::rcu_raise();
     }
-    super::stall::on_tick();
+    stall::on_tick();
 }
 
 /// Idle threads have pid 0, and read in handlers and sections only.

@@ -21,6 +21,7 @@ mod barrier;
 mod call;
 mod callbacks;
 mod grace_period;
+#[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "host: no scheduler, ticks or sleeping cores report"))]
 mod hooks;
 mod list;
 mod pointer;
@@ -35,9 +36,9 @@ mod synchronize;
 mod model;
 
 pub use barrier::rcu_barrier;
-pub use call::{CallbackStats, MAX_BATCH, call_rcu, callback_stats, run_callbacks};
+pub use call::{CallbackStats, MAX_BATCH, call_rcu, callback_stats};
 pub use callbacks::{RcuCallback, RcuHead};
-pub use hooks::{CoreState, core_state, grace_period_seq, idle_enter, idle_exit, on_count_zero, on_kick, on_switch, on_tick, start_core};
+pub use hooks::{CoreState, core_state, grace_period_seq};
 pub use list::{Iter, RcuList, RcuListNode, RcuListWriter};
 pub(crate) use pointer::RcuBlock;
 pub use pointer::{Rcu, RcuBox, Retired, kfree_rcu};
@@ -46,5 +47,13 @@ pub use read::{
     rcu_read_lock_place, set_strict,
 };
 pub use seq::{is_running as is_grace_period_running, nr_ended as nr_grace_periods};
-pub use stall::{nr_stall_reports, on_timer, set_stall_timeout, stall_timeout};
+pub use stall::{nr_stall_reports, set_stall_timeout, stall_timeout};
 pub use synchronize::{nr_expedited, synchronize_rcu, synchronize_rcu_expedited};
+
+/// For the layers above that know what a core does. Not for others: a quiescent state that is none frees under a reader.
+#[cfg(target_os = "none")]
+pub(crate) use {
+    call::run_callbacks,
+    hooks::{idle_enter, idle_exit, on_count_zero, on_kick, on_switch, on_tick, start_core},
+    stall::on_timer,
+};

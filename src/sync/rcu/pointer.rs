@@ -324,3 +324,44 @@ const _: () = {
     assert!(size_of::<Rcu<u64>>() == size_of::<usize>() || cfg!(loom));
     assert!(mem::offset_of!(RcuBlock<u64>, head) == 0);
 };
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::mm::GfpFlags;
+    use crate::sync::rcu::rcu_read_lock;
+    use std::sync::Arc;
+
+    fn boxed<T>(value: T) -> RcuBox<T> {
+        RcuBox::new(value, GfpFlags::KERNEL).expect("memory")
+    }
+
+    #[test]
+    fn each_writer_gets_the_value_before() {
+        let pointer = Rcu::empty();
+        assert!(pointer.is_empty() && pointer.replace(boxed(1)).is_none());
+        assert_eq!(pointer.replace(boxed(2)).map(|old| *old), Some(1));
+        assert_eq!(pointer.read(&rcu_read_lock()), Some(&2));
+        assert_eq!(pointer.take().map(|old| *old.synchronize()), Some(2));
+        assert!(pointer.is_empty());
+    }
+
+    #[test]
+    fn who_was_too_late_gets_its_own_back() {
+        let pointer = Rcu::new(boxed(1));
+        let section = rcu_read_lock();
+        let seen = pointer.read(&section).expect("made with one");
+        drop(pointer.replace(boxed(2)));
+        assert_eq!(pointer.replace_if(&section, seen, boxed(3)).map_err(|back| *back).err(), Some(3));
+        let seen = pointer.read(&section).expect("replaced");
+        assert_eq!(pointer.replace_if(&section, seen, boxed(4)).map(|old| *old).ok(), Some(2));
+        assert_eq!(pointer.read(&section), Some(&4));
+    }
+
+    #[test]
+    fn a_pointer_frees_what_it_points_to() {
+        let token = Arc::new(());
+        drop(Rcu::new(boxed(token.clone())));
+        assert_eq!(Arc::strong_count(&token), 1);
+    }
+}

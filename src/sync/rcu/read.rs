@@ -110,6 +110,7 @@ pub fn rcu_read_lock_place() -> Option<&'static Location<'static>> {
 }
 
 /// The same for core `cpu`; stale on return.
+#[cfg(target_os = "none")]
 pub(super) fn place_on(cpu: usize) -> Option<&'static Location<'static>> {
     nesting::place_on(cpu)
 }

@@ -29,7 +29,8 @@ const DEFAULT_TIMEOUT_MS: u64 = 21_000;
 static TIMEOUT_MS: AtomicU64 = AtomicU64::new(DEFAULT_TIMEOUT_MS);
 /// Counter value at which the running grace period began, or the last one did.
 static BEGUN_AT: AtomicU64 = AtomicU64::new(0);
-/// Counter value from which on the running grace period is late. Doubles its distance with each report.
+/// Counter value from which on the running grace period is late. Doubles its distance with each report. Both are written by who begins, while nobody is
+/// waited for; `LATE_AT` by who reports as well.
 static LATE_AT: AtomicU64 = AtomicU64::new(u64::MAX);
 static IS_ARMED: AtomicBool = AtomicBool::new(false);
 static NR_REPORTS: AtomicU64 = AtomicU64::new(0);
@@ -51,18 +52,21 @@ pub fn nr_stall_reports() -> u64 {
     NR_REPORTS.read()
 }
 
-/// A grace period waits for cores. Context: any, irqs masked.
-pub(super) fn on_begin() {
-    let timeout_ms = TIMEOUT_MS.read();
+/// A grace period begins. Context: any, irqs masked, before it waits for anybody.
+pub(super) fn start_clock() {
     let now = counter::now();
     BEGUN_AT.set(now);
-    if timeout_ms == 0 {
-        LATE_AT.set(u64::MAX);
-        return;
-    }
-    LATE_AT.set(now.saturating_add(ticks(timeout_ms)));
+    LATE_AT.set(match TIMEOUT_MS.read() {
+        0 => u64::MAX,
+        timeout_ms => now.saturating_add(ticks(timeout_ms)),
+    });
+}
+
+/// A grace period waits for cores: sees to it that somebody looks when it is late. Context: any, irqs masked.
+pub(super) fn arm() {
+    let timeout_ms = TIMEOUT_MS.read();
     smp_mb();
-    if !IS_ARMED.read() && !IS_ARMED.xchg(true) {
+    if timeout_ms != 0 && !IS_ARMED.read() && !IS_ARMED.xchg(true) {
         upcalls::rcu_watch(Duration::from_millis(timeout_ms));
     }
 }
@@ -74,14 +78,16 @@ fn ticks(ms: u64) -> u64 {
 /// The timer: reports if the grace period is late. The time after which it wants to look again, if one runs.
 ///
 /// Context: hardirq.
+#[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "host: no timers"))]
 pub fn on_timer() -> Option<Duration> {
     look();
     IS_ARMED.set(false);
     smp_mb();
-    if !seq::is_running(GRACE_PERIODS.seq()) || IS_ARMED.xchg(true) {
+    let late_at = LATE_AT.read();
+    if !seq::is_running(GRACE_PERIODS.seq()) || late_at == u64::MAX || IS_ARMED.xchg(true) {
         return None;
     }
-    let left = LATE_AT.read().saturating_sub(counter::now());
+    let left = late_at.saturating_sub(counter::now());
     Some(Duration::from_millis(left / (counter::frequency_hz() / 1000) + 1))
 }
 
@@ -95,16 +101,18 @@ pub(super) fn on_tick() {
 
 /// Reports if the running grace period is late and nobody else does.
 fn look() {
-    let (now, late_at, begun_at) = (counter::now(), LATE_AT.read(), BEGUN_AT.read());
+    // Acquire, before the times are read: they are those of this grace period, or a later one's.
     let stalled = GRACE_PERIODS.waiting();
-    if now < late_at || stalled == 0 || late_at < begun_at {
+    let (late_at, begun_at) = (LATE_AT.read(), BEGUN_AT.read());
+    let now = counter::now();
+    if now < late_at || stalled == 0 {
         return;
     }
-    let waited = now - begun_at;
-    // Next time when it has waited twice as long. Who changes the word reports.
+    let waited = now.saturating_sub(begun_at);
+    // Next time when it has waited twice as long. Who changes the word reports; it was changed if another grace period has begun.
     if LATE_AT.cmpxchg(late_at, now.saturating_add(waited)).is_ok() {
         NR_REPORTS.inc();
         #[cfg(target_os = "none")]
-        super::stall_report::print(seq::nr_ended(GRACE_PERIODS.seq()), waited / (counter::frequency_hz() / 1000), stalled);
+        super::stall_report::print(seq::nr_ended(GRACE_PERIODS.seq()) + 1, waited / (counter::frequency_hz() / 1000), stalled);
     }
 }
