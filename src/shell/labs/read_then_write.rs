@@ -20,7 +20,7 @@ for one reader alone: two that both wanted up would wait for each other.
 
 Look first as a reader; if something is to be done, let go, take the lock as
 a writer, and LOOK AGAIN: others were there in between.",
-    next: "lab reader-writer-irq, lab which-lock; src/sync/rwlock.rs, src/sync/raw/rw.rs",
+    next: "lab reader-writer-irq; src/sync/rwlock.rs, src/sync/raw/rw.rs",
     run: run,
 }
 

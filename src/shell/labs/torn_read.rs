@@ -21,7 +21,7 @@ the two stores sees the new one with the old one, a time that never was.
 A sequence lock counts: odd while a writer is at it. The reader looks at the
 count, copies, looks again, and copies again if it changed. Readers store
 nothing, so a thousand of them do not slow the writer.",
-    next: "lab seq-number; src/sync/seqlock.rs; docs/locking.md (Readers and writers)",
+    next: "lab seq-number; src/sync/seqlock.rs; docs/locking.md",
     run: run,
 }
 
@@ -86,7 +86,7 @@ fn run(book: &mut Notebook<'_>) -> Result<(), ViewError> {
     book.value("torn", torn)?;
     book.claim("none is torn", torn == 0)?;
 
-    book.right("SeqLock<[u64; 2]>: the same, with the data inside and a lock among writers")?;
+    book.right("SeqLock<[u64; 2]>: the data inside, and a lock among writers")?;
     let pair = SeqLock::<[u64; 2]>::new([0, !0]);
     let (looks, torn) = watch(
         |value| pair.write().set([value, !value]),

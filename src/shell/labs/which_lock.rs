@@ -23,7 +23,7 @@ many readers are inside at once, and the cost of a pair when nobody waits.
 
 Times on an emulator with all checks on say little of a Pi; `make bench`
 counts instructions without them.",
-    next: "lab spin-or-sleep, lab rcu-update; docs/locking.md (Choosing), docs/performance.md",
+    next: "lab spin-or-sleep; docs/locking.md, docs/performance.md",
     run: run,
 }
 
