@@ -50,7 +50,7 @@ fn run(book: &mut Notebook<'_>) -> Result<(), ViewError> {
     book.value("cores that wanted to set it", cores)?;
     book.claim("it was set, by one of them", value == 1)?;
 
-    book.right("downward is allowed nowhere either: a new look is a new read_lock")?;
+    book.right("nor is there a way down: a new look is a new read_lock")?;
     *VALUE.write() += 1;
     let seen = *VALUE.read();
     book.value("lock free again", YesNo(!VALUE.is_locked()))?;

@@ -2,11 +2,11 @@
 
 use super::notebook::Notebook;
 use super::{Place, team};
-use crate::arch;
 use crate::proc::ViewError;
 use crate::shell;
 use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crate::sync::{SeqCount, SeqLock};
+use crate::time;
 use core::time::Duration;
 
 shell::lab! {
@@ -38,8 +38,8 @@ impl Pair {
 
     fn set(&self, value: u64) {
         self.low.set(value);
-        // What the compiler would put between two fields of a larger structure.
-        (0..20).for_each(|_| arch::relax());
+        // As long as a larger structure would take: so that the two meet also where cores take turns on a busy PC.
+        time::ndelay(WRITE_NS);
         self.high.set(!value);
     }
 
@@ -48,13 +48,14 @@ impl Pair {
     }
 
     fn look(&self) -> (u64, u64) {
-        let low = self.low.read();
-        (0..20).for_each(|_| arch::relax());
-        (low, self.high.read())
+        (self.low.read(), self.high.read())
     }
 }
 
 const LOOKS: u64 = 2000;
+/// How long a write takes, and the pause behind it.
+const WRITE_NS: u64 = 1000;
+const PAUSE_NS: u64 = 2000;
 const LIMIT: Duration = Duration::from_secs(5);
 
 fn run(book: &mut Notebook<'_>) -> Result<(), ViewError> {
@@ -125,6 +126,7 @@ fn watch(
             while !is_over.read() {
                 value += 1;
                 write(value);
+                time::ndelay(PAUSE_NS);
             }
         }
     })?;
