@@ -109,7 +109,7 @@ pub struct Lab {
     pub name: &'static str,
     /// Where the documents speak of it.
     pub place: Place,
-    /// One line for the list.
+    /// One line for the list, of up to 60 characters.
     pub title: &'static str,
     /// Cores without which there is nothing to see.
     pub needs: usize,
@@ -150,6 +150,12 @@ impl Place {
     pub const fn notes(section: u8, rank: u8) -> Self {
         Self { document: Document::Notes, chapter: 8, section, rank }
     }
+
+    /// The first place in this section.
+    #[must_use]
+    pub const fn section(self) -> Self {
+        Self { rank: 0, ..self }
+    }
 }
 
 impl fmt::Display for Place {
@@ -184,7 +190,7 @@ impl Lab {
     /// # Errors
     /// `Output` if `out` takes no more; `Errno` if the lab could not be set up (no memory for a thread, mostly).
     pub fn run(&self, out: &mut dyn Write) -> Result<Verdict, ViewError> {
-        writeln!(out, "{} ({}): {}\n\n{}", self.name, self.place, self.title, self.idea.trim())?;
+        writeln!(out, "{} ({})\n{}\n\n{}", self.name, self.place, self.title, self.idea)?;
         let mut book = Notebook::new(out);
         if cpu::nr_online() < self.needs {
             let (needs, online) = (self.needs, cpu::nr_online());

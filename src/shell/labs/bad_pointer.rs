@@ -25,7 +25,7 @@ irqs off it would be a panic: others would see the half-done work.
 
 In Rust a reference is never NULL. What may be missing is an Option, and
 whoever wants the value has to say what happens without.",
-    next: "lab wild-pointer, lab bug-warn; `fault`, `cat oops_count`; docs/debugging.md",
+    next: "lab wild-pointer, lab bug-warn; type `fault`; docs/debugging.md",
     run: null_pointer,
 }
 
@@ -40,7 +40,7 @@ is a wild pointer that hits something: then nobody notices, until somebody
 else's data is wrong. So as little as possible can be hit: text and constants
 are read-only, data and stacks cannot be executed, and a page that is mapped to
 nothing lies behind each stack and each vmalloc area.",
-    next: "lab slab-reuse (a stale pointer), lab stack-overflow; docs/boot.md (W^X)",
+    next: "lab slab-reuse, lab stack-overflow; docs/boot.md (W^X)",
     run: wild_pointer,
 }
 

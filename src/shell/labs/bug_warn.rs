@@ -25,7 +25,7 @@ survived, or with panic_on_oops.
 
 WARN_ON(c): a report with place and backtrace, and it gives back c, so that
 the function can leave with an error. Mostly this is the better one.",
-    next: "lab null-pointer; src/debug/bug.rs, docs/debugging.md; `cat warn_count`",
+    next: "lab null-pointer; src/debug/bug.rs, docs/debugging.md",
     run: run,
 }
 

@@ -10,7 +10,7 @@ use core::mem::offset_of;
 shell::lab! {
     name: "cache-line",
     place: Place::course(4, 2, 1),
-    title: "the layout of a structure in cache lines; the course's is off by 8",
+    title: "a structure in cache lines; the course's is off by 8",
     needs: 1,
     idea: "\
 What is used together belongs in one line of 64 bytes, what is used rarely in

@@ -34,10 +34,12 @@ fn lab(ctx: &mut Context<'_>, args: &[&str]) -> Result<(), CommandError> {
 }
 
 fn list(ctx: &mut Context<'_>) -> Result<(), CommandError> {
+    let mut place = None;
     for lab in sorted() {
-        let mut place = arrayvec::ArrayString::<16>::new();
-        let _ = core::fmt::Write::write_fmt(&mut place, format_args!("{}", lab.place));
-        writeln!(ctx.out, "{place:11} {:20} {}", lab.name, lab.title)?;
+        if place.replace(lab.place.section()) != Some(lab.place.section()) {
+            writeln!(ctx.out, "{}", lab.place)?;
+        }
+        writeln!(ctx.out, "  {:18}{}", lab.name, lab.title)?;
     }
     writeln!(ctx.out, "\n`lab NAME` runs one: Tab completes the name.")?;
     Ok(())

@@ -17,6 +17,8 @@ shell::lab! {
     title: "validate, allocate, process: EINVAL, ENOMEM, EIO, or a result",
     needs: 1,
     idea: "\
+The course's diagram:
+
   start -> validate ---no--> -EINVAL            nothing was acquired yet
              | yes
            allocate ---no--> -ENOMEM            what was acquired goes back

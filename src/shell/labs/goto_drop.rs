@@ -13,7 +13,7 @@ use core::fmt::Write;
 shell::lab! {
     name: "goto-drop",
     place: Place::course(3, 4, 0),
-    title: "device_open: goto clean-up, and Drop; a leak in the course's sample",
+    title: "device_open: goto clean-up, Drop; a leak in the sample",
     needs: 1,
     idea: "\
 C: each step that fails jumps to a label that undoes the steps before it, in

@@ -33,7 +33,11 @@ impl Journal {
             match self.reader.advance() {
                 Step::Record(record) if self.reader.contains(&record, needle) => {
                     let mut text = Cut(arrayvec::ArrayString::new());
-                    self.reader.write_text(&record, &mut text)?;
+                    if record.is_defmt() {
+                        text.write_str("(in the binary log)")?;
+                    } else {
+                        self.reader.write_text(&record, &mut text)?;
+                    }
                     book.quote(&text.0)?;
                     return Ok(true);
                 }

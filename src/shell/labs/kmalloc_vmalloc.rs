@@ -26,9 +26,9 @@ over pages from anywhere: it needs page tables, a TLB entry for each 4 KiB,
 and works when memory is in pieces. __get_free_pages gives 2^order pages.
 
 The course draws the border at 128 KiB. Here kmalloc goes up to 4 MiB (order
-10); from 8 KiB on it takes whole pages. What decides is whether the memory
+10); above 8 KiB it takes whole pages. What decides is whether the memory
 must be one piece.",
-    next: "lab slab-reuse, lab dma-zone; docs/memory.md; `vmallocinfo`, `buddyinfo`",
+    next: "lab slab-reuse, lab dma-zone; docs/memory.md; `vmallocinfo`",
     run: run,
 }
 

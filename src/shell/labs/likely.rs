@@ -25,6 +25,7 @@ learns the branch by itself; what the hint saves is the jump and the cache.",
 }
 
 const ROUNDS: i64 = 20_000;
+const WARM_UP: i64 = 2000;
 
 fn run(book: &mut Notebook<'_>) -> Result<(), ViewError> {
     book.right("hinted: if (likely(x > 0)) common; if (unlikely(x < 0)) error; edge")?;
@@ -43,6 +44,8 @@ fn run(book: &mut Notebook<'_>) -> Result<(), ViewError> {
 /// Time and mispredicted branches of common cases, with a rare one now and then. Gives the sum of the results.
 fn measure(book: &mut Notebook<'_>, f: fn(i64) -> i64) -> Result<i64, ViewError> {
     let f = black_box(f);
+    // Once before: an emulator translates code when it comes to it first.
+    (0..WARM_UP).for_each(|round| _ = black_box(f(black_box(round))));
     let _pinned = PreemptGuard::new();
     let pmu = Pmu::start();
     let counter = pmu.as_ref().and_then(|pmu| pmu.count(0, Event::BrMisPred));

@@ -15,6 +15,8 @@ shell::lab! {
     title: "a message and its flag, without and with barriers",
     needs: 2,
     idea: "\
+A message, and a flag that says that it is there:
+
   CPU0  data = 1; flag = 1           CPU1  if (flag) use(data)
 
 An Arm core may make the two stores visible in either order, and may load

@@ -17,7 +17,7 @@ use core::time::Duration;
 shell::lab! {
     name: "rcu-early-free",
     place: Place::course(1, 2, 1),
-    title: "kfree(old) without synchronize_rcu(): a reader reads what is free",
+    title: "kfree(old) without synchronize_rcu()",
     needs: 2,
     idea: "\
 rcu_assign_pointer() hides the old value from readers to come. Those who have

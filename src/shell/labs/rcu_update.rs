@@ -18,6 +18,8 @@ shell::lab! {
     title: "readers without a lock; the writer replaces, waits, frees",
     needs: 2,
     idea: "\
+The pattern:
+
   reader   rcu_read_lock(); p = rcu_dereference(data_ptr); ... p->value;
            rcu_read_unlock()
   writer   new = kmalloc(); fill it; rcu_assign_pointer(data_ptr, new);

@@ -20,7 +20,7 @@ for one reader alone: two that both wanted up would wait for each other.
 
 Look first as a reader; if something is to be done, let go, take the lock as
 a writer, and LOOK AGAIN: others were there in between.",
-    next: "lab reader-writer-irq, lab which-lock; src/sync/rwlock.rs, src/sync/raw/rw.rs",
+    next: "lab reader-writer-irq; src/sync/rwlock.rs, src/sync/raw/rw.rs",
     run: run,
 }
 
@@ -50,7 +50,7 @@ fn run(book: &mut Notebook<'_>) -> Result<(), ViewError> {
     book.value("cores that wanted to set it", cores)?;
     book.claim("it was set, by one of them", value == 1)?;
 
-    book.right("downward is allowed nowhere either: a new look is a new read_lock")?;
+    book.right("nor is there a way down: a new look is a new read_lock")?;
     *VALUE.write() += 1;
     let seen = *VALUE.read();
     book.value("lock free again", YesNo(!VALUE.is_locked()))?;

@@ -2,11 +2,11 @@
 
 use super::notebook::Notebook;
 use super::{Place, team};
-use crate::arch;
 use crate::proc::ViewError;
 use crate::shell;
 use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crate::sync::{SeqCount, SeqLock};
+use crate::time;
 use core::time::Duration;
 
 shell::lab! {
@@ -21,7 +21,7 @@ the two stores sees the new one with the old one, a time that never was.
 A sequence lock counts: odd while a writer is at it. The reader looks at the
 count, copies, looks again, and copies again if it changed. Readers store
 nothing, so a thousand of them do not slow the writer.",
-    next: "lab seq-number; src/sync/seqlock.rs; docs/locking.md (Readers and writers)",
+    next: "lab seq-number; src/sync/seqlock.rs; docs/locking.md",
     run: run,
 }
 
@@ -38,8 +38,8 @@ impl Pair {
 
     fn set(&self, value: u64) {
         self.low.set(value);
-        // What the compiler would put between two fields of a larger structure.
-        (0..20).for_each(|_| arch::relax());
+        // As long as a larger structure would take: so that the two meet also where cores take turns on a busy PC.
+        time::ndelay(WRITE_NS);
         self.high.set(!value);
     }
 
@@ -48,13 +48,14 @@ impl Pair {
     }
 
     fn look(&self) -> (u64, u64) {
-        let low = self.low.read();
-        (0..20).for_each(|_| arch::relax());
-        (low, self.high.read())
+        (self.low.read(), self.high.read())
     }
 }
 
 const LOOKS: u64 = 2000;
+/// How long a write takes, and the pause behind it.
+const WRITE_NS: u64 = 1000;
+const PAUSE_NS: u64 = 2000;
 const LIMIT: Duration = Duration::from_secs(5);
 
 fn run(book: &mut Notebook<'_>) -> Result<(), ViewError> {
@@ -86,7 +87,7 @@ fn run(book: &mut Notebook<'_>) -> Result<(), ViewError> {
     book.value("torn", torn)?;
     book.claim("none is torn", torn == 0)?;
 
-    book.right("SeqLock<[u64; 2]>: the same, with the data inside and a lock among writers")?;
+    book.right("SeqLock<[u64; 2]>: the data inside, and a lock among writers")?;
     let pair = SeqLock::<[u64; 2]>::new([0, !0]);
     let (looks, torn) = watch(
         |value| pair.write().set([value, !value]),
@@ -125,6 +126,7 @@ fn watch(
             while !is_over.read() {
                 value += 1;
                 write(value);
+                time::ndelay(PAUSE_NS);
             }
         }
     })?;

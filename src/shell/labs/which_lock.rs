@@ -5,7 +5,7 @@ use super::{Place, team};
 use crate::cpu::NR_CPUS;
 use crate::proc::ViewError;
 use crate::shell;
-use crate::sync::atomic::AtomicU64;
+use crate::sync::atomic::{AtomicBool, AtomicU64};
 use crate::sync::rcu::rcu_read_lock;
 use crate::sync::{IrqSpinLock, Mutex, RwLock, RwSemaphore, Semaphore, SeqLock, SpinLock};
 use core::fmt::Write;
@@ -23,7 +23,7 @@ many readers are inside at once, and the cost of a pair when nobody waits.
 
 Times on an emulator with all checks on say little of a Pi; `make bench`
 counts instructions without them.",
-    next: "lab spin-or-sleep, lab rcu-update; docs/locking.md (Choosing), docs/performance.md",
+    next: "lab spin-or-sleep; docs/locking.md, docs/performance.md",
     run: run,
 }
 
@@ -56,19 +56,23 @@ fn run(book: &mut Notebook<'_>) -> Result<(), ViewError> {
 
 /// Sends all cores in, where each waits a while for the others. Gives the most that were inside at once and the cost of a pair alone.
 fn measure(stay: Duration, pass: impl Fn(&dyn Fn()) + Sync) -> Result<(u64, u128), ViewError> {
-    let (inside, most) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (inside, have_met) = (AtomicU64::new(0), AtomicBool::new(false));
+    // The most that each core has seen, in a word of its own.
+    let most = [const { AtomicU64::new(0) }; NR_CPUS];
     let cores = crate::cpu::nr_online() as u64;
-    let meet = || {
+    let meet = |member: usize| {
         let now = inside.inc_return();
-        if now > most.read() {
-            most.set(now);
+        most[member].set(now);
+        if now == cores {
+            have_met.set(true);
         }
-        team::try_for(stay, || (most.read() == cores).then_some(()));
+        team::try_for(stay, || have_met.read().then_some(()));
         inside.dec();
     };
-    team::on_cores(NR_CPUS, |_| pass(&meet))?;
+    team::on_cores(NR_CPUS, |member| pass(&|| meet(member)))?;
     let ((), time) = team::timed(|| (0..PAIRS).for_each(|_| pass(&|| ())));
-    Ok((most.read(), time.as_nanos() / u128::from(PAIRS)))
+    let most = most.iter().map(AtomicU64::read).max().unwrap_or(0);
+    Ok((most, time.as_nanos() / u128::from(PAIRS)))
 }
 
 fn row(

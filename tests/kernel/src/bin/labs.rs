@@ -108,6 +108,14 @@ labs! {
     dmb_dsb "dmb-dsb"
 }
 
+case!(the_list_fits_a_terminal);
+fn the_list_fits_a_terminal() {
+    for lab in LABS {
+        check!(lab.name.len() < 18 && lab.title.len() <= 60);
+        check!(lab.idea.lines().all(|line| line.len() < MAX_COLUMNS));
+    }
+}
+
 case!(they_are_listed_in_the_order_of_the_documents);
 fn they_are_listed_in_the_order_of_the_documents() {
     check_eq!(labs::sorted().count(), LABS.len());
