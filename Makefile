@@ -96,5 +96,5 @@ clean: ## remove everything that was built
 #: LOG=defmt      binary log, decoded on the host (LOG=text is the default)
 #: FEATURES=".."  cargo features of the kernel: tracepoints up preempt_none ...
 #: QEMU_ARGS=".." further arguments for QEMU
-#: ONLY=pattern   tests whose name matches; N=100 boots for soak
+#: ONLY=pattern   tests whose name matches, rows of bench with the word; N=100 boots for soak
 #: V=1            show the commands

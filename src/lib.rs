@@ -15,7 +15,7 @@
 //! | threads, time, interrupts | [`sched`], [`time`], [`irq`] | threads, run queues, work; clocks and timers; lines, softirqs, tasklets, calls between cores |
 //! | devices | [`drivers`], [`platform`] | GIC, PL011, timer, mailbox, GPIO, LED, watchdog; the BCM2711 |
 //! | views | [`proc`] | what `cat /proc/...` shows |
-//! | prompt | [`shell`] | editor, commands, pipes |
+//! | prompt | [`shell`] | editor, commands, pipes; labs |
 //! | figures | [`mod@bench`] | the counted operations |
 //! | boot | [`init`] | the boot order, one call a line |
 //!

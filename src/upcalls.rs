@@ -100,6 +100,8 @@ upcalls! {
     fn begin_lending = tetra_begin_lending(owner: &'static crate::cpu::Task, lender: &'static crate::cpu::Task);
     /// sync -> sched::blocking: one more waiter for a lock of `owner`, and for those that `owner` itself waits for.
     fn raise_lending = tetra_raise_lending(owner: &'static crate::cpu::Task, lender: &'static crate::cpu::Task);
+    /// sync -> sched::blocking: one thread must run before the other.
+    fn is_more_urgent = tetra_is_more_urgent(one: &'static crate::cpu::Task, other: &'static crate::cpu::Task) -> bool;
     /// sync -> sched::blocking: one lock less of `owner` is waited for; with the last one it has its own urgency again.
     fn end_lending = tetra_end_lending(owner: &'static crate::cpu::Task);
     /// sync -> sched::blocking: where the running thread notes the locks that it holds; `None` before there are threads.
@@ -184,6 +186,10 @@ mod host {
     pub fn begin_lending(_owner: &'static crate::cpu::Task, _lender: &'static crate::cpu::Task) {}
     /// Host: no priorities.
     pub fn raise_lending(_owner: &'static crate::cpu::Task, _lender: &'static crate::cpu::Task) {}
+    /// Host: no priorities.
+    pub fn is_more_urgent(_one: &'static crate::cpu::Task, _other: &'static crate::cpu::Task) -> bool {
+        false
+    }
     /// Host: no priorities.
     pub fn end_lending(_owner: &'static crate::cpu::Task) {}
     /// Host: nothing is noted.

@@ -11,10 +11,12 @@
 mod boot;
 mod command;
 mod log;
+mod memory;
 mod meter;
 mod outcome;
 mod rcu;
 mod sync;
+mod threads;
 
 pub use crate::__bench as bench;
 pub use boot::note_prompt;
@@ -61,6 +63,7 @@ macro_rules! __bench {
             #[unsafe(export_name = concat!("bench.", $name $(, ".", $peer)?))]
             #[inline(never)]
             fn operation($object: &'static $type) {
+                let _ = $object;
                 $crate::arch::force_frame();
                 $crate::bench::Outcome::observe($operation);
             }

@@ -14,7 +14,7 @@ use crate::sync::{
 use core::pin::pin;
 
 crate::per_cpu! {
-    static COUNTER: CounterCell = CounterCell::new();
+    near static COUNTER: CounterCell = CounterCell::new();
 }
 
 bench! {

@@ -5,8 +5,12 @@
 //!
 //! Neighbours: `arch::count` (the word), `irq::softirq` (who looks at it), `sync::policy` (locks that do the same).
 
+use super::latency;
 use crate::arch::count;
 use core::marker::PhantomData;
+
+/// What one section counts.
+const ONE: u32 = count::BH_OFF_ONE as u32;
 
 /// While it lives, no softirq or tasklet runs on this core, and the thread is not preempted. Interrupts still come.
 ///
@@ -33,8 +37,15 @@ impl Drop for BottomHalfGuard {
     /// Two instructions, unless this was the last section and something was raised meanwhile: then it runs here.
     #[inline(always)]
     fn drop(&mut self) {
-        count::leave_bh_off();
+        end_section();
     }
+}
+
+/// Ends a section, for guards of locks: every [`local_bh_disable`] owes one. Context: that of the section.
+#[inline(always)]
+pub(crate) fn end_section() {
+    latency::section_ends(ONE);
+    count::leave_bh_off();
 }
 
 /// Linux's `local_bh_disable`, for pairs that no scope can hold. Prefer the guard.
@@ -43,6 +54,7 @@ impl Drop for BottomHalfGuard {
 #[inline(always)]
 pub fn local_bh_disable() {
     count::enter_bh_off();
+    latency::section_began(ONE);
 }
 
 /// Linux's `local_bh_enable`: undoes one `local_bh_disable` and runs the softirqs that waited.
@@ -53,7 +65,7 @@ pub fn local_bh_enable() {
     if cfg!(feature = "debug") {
         assert!(super::preempt_count() & 0xfe00 != 0, "local_bh_enable without local_bh_disable");
     }
-    count::leave_bh_off();
+    end_section();
 }
 
 #[cfg(test)]

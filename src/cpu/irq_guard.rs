@@ -9,6 +9,7 @@
 //! a hardirq the hardware has set I, so all entries there are extra ones.
 //! The word is per core and not per thread because nobody migrates with irqs off; a context switch happens at one level exactly.
 
+use super::latency;
 use super::local::local;
 use crate::arch::irq;
 use core::hint::cold_path;
@@ -62,6 +63,7 @@ pub fn enter() {
     } else {
         irq::mask();
         note_place();
+        latency::irqs_went_off();
     }
 }
 
@@ -87,6 +89,7 @@ pub fn leave() {
     if depth != 0 {
         leave_nested(depth);
     } else {
+        latency::irqs_go_on();
         irq::unmask();
     }
 }

@@ -25,8 +25,8 @@ pub struct CoreLocal {
     pub irqs_masked_at: AtomicUsize,
 }
 
-/// Words for the slab allocator: keys and page descriptors, and two words a cache.
-pub const SLAB_WORDS: usize = 4 + 2 * NR_SLAB_CACHES;
+/// Words for the slab allocator: key, page descriptors and the lists' end, and two words for each cache and for none.
+pub const SLAB_WORDS: usize = 7 + 2 * (1 + NR_SLAB_CACHES);
 /// Caches that there can be at a time.
 pub const NR_SLAB_CACHES: usize = 128;
 

@@ -5,6 +5,7 @@
 pub mod bottom_half;
 pub mod context;
 pub mod irq_guard;
+pub mod latency;
 pub mod local;
 pub mod percpu;
 pub mod preempt;

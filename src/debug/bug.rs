@@ -16,14 +16,14 @@
 #[cfg(target_os = "none")]
 use super::backtrace::{self, Start};
 #[cfg(target_os = "none")]
+use super::panic;
+#[cfg(target_os = "none")]
 use super::report;
 #[cfg(target_os = "none")]
 use super::report_log::{LogLines, Turn};
 use super::taint::{Taint, add_taint};
 #[cfg(target_os = "none")]
 use crate::arch;
-#[cfg(target_os = "none")]
-use crate::cpu::PreemptGuard;
 #[cfg(target_os = "none")]
 use crate::log::Level;
 use crate::log::OnceFlag;
@@ -167,8 +167,7 @@ fn report_warning(site: &BugSite, text: Option<fmt::Arguments<'_>>, start: Start
         let _ = write_warning(&mut out, number, site, text, (!turn.is_nested()).then_some(start));
     }
     if panics_on_warn() {
-        let _kernel_and_not_thread = PreemptGuard::new();
-        panic!("panic_on_warn is set");
+        panic::end_kernel(format_args!("panic_on_warn is set"));
     }
 }
 

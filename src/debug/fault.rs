@@ -54,12 +54,16 @@ impl FaultCause<'_> {
 impl fmt::Display for FaultCause<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let syndrome = self.syndrome();
-        if let Some(site) = trap_site(self.frame, BRK_BUG) {
+        let is_synchronous = matches!(self.vector, Vector::ThreadSync | Vector::HandlerSync);
+        if is_synchronous
+            && !self.overflow
+            && let Some(site) = trap_site(self.frame, BRK_BUG)
+        {
             return write!(f, "kernel BUG at {site}");
         }
         if self.overflow {
             write!(f, "stack overflow: sp {:#x} is in {}", self.frame.sp, Whereabouts(self.frame.sp as usize - 1))?;
-        } else if matches!(self.vector, Vector::ThreadSync | Vector::HandlerSync) {
+        } else if is_synchronous {
             write!(f, "{syndrome}")?;
         } else {
             write!(f, "{}: {syndrome}", self.vector.name())?;
@@ -90,7 +94,7 @@ fn tetra_handle_fault(frame: &mut ExceptionFrame, vector: Vector) {
     end(frame, vector, false);
 }
 
-/// The check whose breakpoint was met, if the fault is one with this number.
+/// The check whose breakpoint was met, if the fault is one with this number. For synchronous exceptions alone: an interrupt leaves the last one's syndrome.
 fn trap_site(frame: &ExceptionFrame, number: u16) -> Option<&'static BugSite> {
     (Syndrome(frame.esr).class() == Class::Brk(number)).then(|| bug::site_at(frame.x[0] as usize)).flatten()
 }

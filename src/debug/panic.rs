@@ -16,8 +16,8 @@ use super::backtrace::{self, Start};
 use super::fault::FaultCause;
 use super::report;
 use crate::arch::{self, semihosting};
-use crate::cpu;
 use crate::cpu::local::attention::STOP;
+use crate::cpu::{self, PreemptGuard};
 use crate::log;
 use crate::per_cpu;
 use crate::upcalls;
@@ -67,6 +67,16 @@ impl fmt::Display for Cause<'_> {
 /// Sets `panic=`: seconds from the report to the reboot; 0 halts.
 pub fn set_reboot_after(seconds: u32) {
     REBOOT_AFTER_S.store(seconds, Ordering::Relaxed);
+}
+
+/// Ends the kernel and not only the thread that asks: Linux's `panic()`.
+///
+/// Context: any.
+#[track_caller]
+pub fn end_kernel(why: fmt::Arguments<'_>) -> ! {
+    // With a depth counted no panic is an oops.
+    let _kernel_and_not_thread = PreemptGuard::new();
+    panic!("{why}");
 }
 
 /// True once a panic has begun. Context: any.

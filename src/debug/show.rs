@@ -6,7 +6,7 @@
 //!
 //! Rejected: the panic writer, which goes past the log: these reports are survived, and other cores go on logging between their lines.
 //!
-//! Neighbours: `backtrace`, `attention`; `lock_report` is the like for a lock's misuse.
+//! Neighbours: `backtrace`, `attention`, `report_log` (whose turn it is to report); `lock_report` is the like for a lock's misuse.
 
 use super::attention::{self, Position};
 use super::backtrace::{self, Frames, MAX_FRAMES, Start};
@@ -18,36 +18,9 @@ use crate::sched::thread::{self, Thread};
 use crate::sched::{self, ThreadRef};
 use arrayvec::ArrayVec;
 use core::fmt;
-use core::sync::atomic::{AtomicBool, Ordering};
 
-/// How long a core that is asked where it is may take, and how long one report waits for another.
+/// How long a core that is asked where it is may take.
 const PATIENCE_MILLIS: u64 = 500;
-
-/// Some core writes a report.
-static IS_BUSY: AtomicBool = AtomicBool::new(false);
-
-/// The turn to report: while one core has it, the lines of others wait, so that reports do not mix. Not for ever: who had it may never come back.
-#[derive(Debug)]
-#[must_use = "dropped, it gives the turn to the next"]
-pub struct Turn {
-    is_ours: bool,
-}
-
-impl Turn {
-    /// Waits for the turn, at most half a second, answering other cores meanwhile. Context: any.
-    pub fn wait() -> Self {
-        // Acquire: pairs with the release below, so that the lines before are in the log.
-        Self { is_ours: attention::wait_until(PATIENCE_MILLIS, || !IS_BUSY.swap(true, Ordering::Acquire)) }
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        if self.is_ours {
-            IS_BUSY.store(false, Ordering::Release);
-        }
-    }
-}
 
 /// A backtrace that was taken while nothing could be printed.
 type Trace = ArrayVec<backtrace::Frame, MAX_FRAMES>;

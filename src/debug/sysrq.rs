@@ -11,7 +11,9 @@
 //! Neighbours: `drivers::serial` (BREAK), `show` (threads, cores, locks).
 
 use super::detectors::watchdog::touch_nmi_watchdog;
-use super::show::{self, Turn};
+use super::panic;
+use super::report_log::Turn;
+use super::show;
 use crate::cpu::task::TaskState;
 use crate::drivers::serial;
 use crate::log::{self, KERN_NOTICE};
@@ -56,14 +58,15 @@ fn tetra_sysrq(key: u8) {
 ///
 /// Context: any.
 pub fn handle(key: u8) -> bool {
+    let before = log::set_console_loglevel(u8::MAX);
     if let digit @ b'0'..=b'9' = key {
         let level = digit - b'0';
-        log::set_console_loglevel(level);
         show::line(KERN_NOTICE, format_args!("sysrq: Loglevel set to {level}"));
+        send_what_was_said();
+        log::set_console_loglevel(level);
         return true;
     }
     let found = KEYS.iter().find(|known| known.key == key.to_ascii_lowercase());
-    let level = log::set_console_loglevel(u8::MAX);
     match found {
         Some(known) => show::line(KERN_NOTICE, format_args!("sysrq: {}", known.name)),
         None => show::line(KERN_NOTICE, format_args!("sysrq: no such key: {}", key.escape_ascii())),
@@ -73,7 +76,7 @@ pub fn handle(key: u8) -> bool {
         found.map_or(help as fn(), |known| known.action)();
     }
     send_what_was_said();
-    log::set_console_loglevel(level);
+    log::set_console_loglevel(before);
     found.is_some()
 }
 
@@ -89,7 +92,7 @@ fn reboot() {
 }
 
 fn crash() {
-    panic!("sysrq triggered crash");
+    panic::end_kernel(format_args!("sysrq triggered crash"));
 }
 
 fn help() {

@@ -36,8 +36,10 @@ const ROOM_POLL: Duration = Duration::from_millis(10);
 /// Received bytes must leave this much room again before a paused receiver goes on.
 const RX_RESUME_ROOM: usize = RX_BYTES / 2;
 
+/// Made in place, in its static: with its queues it is nearly as large as a stack.
 struct State {
-    port: Pl011,
+    /// `None` until `start`; see `as_mut`.
+    port: Option<Pl011>,
     /// What the log has begun and not ended; the terminal waits for it, so that neither a line nor a packet is torn.
     log: OpenLine,
     tx: ByteQueue<TX_BYTES>,
@@ -63,7 +65,7 @@ pub struct Figures {
     pub breaks: u64,
 }
 
-static STATE: IrqSpinLock<Option<State>> = IrqSpinLock::new(None);
+static STATE: IrqSpinLock<State> = IrqSpinLock::new(State::new());
 /// Where the panic port finds the registers; 0 before there is a console.
 static BASE: AtomicUsize = AtomicUsize::new(0);
 /// The UART's line, for `kick`; 0 while output is polled.
@@ -84,19 +86,12 @@ pub struct SerialConsole;
 /// # Safety
 /// `base` is the virtual address of the port's registers, mapped as device memory for ever.
 pub unsafe fn start(base: usize, port: Pl011, typed_early: &[RxEvent]) {
-    let mut state = State {
-        port,
-        log: OpenLine::NONE,
-        tx: ByteQueue::new(),
-        rx: ByteQueue::new(),
-        is_paused: false,
-        sysrq_until: None,
-        sysrq_key: None,
-        figures: Figures::default(),
-    };
-    typed_early.iter().for_each(|event| state.take(*event));
-    HAS_INPUT.store(!state.rx.is_empty(), Ordering::Release);
-    *STATE.lock() = Some(state);
+    {
+        let mut state = STATE.lock();
+        state.port = Some(port);
+        typed_early.iter().for_each(|event| state.take(*event));
+        HAS_INPUT.store(!state.rx.is_empty(), Ordering::Release);
+    }
     BASE.store(base, Ordering::Release);
 }
 
@@ -107,14 +102,14 @@ pub fn go_interrupt_driven(intid: u16) {
 
 /// What the line has seen so far. Context: any.
 pub fn figures() -> Figures {
-    STATE.lock().as_ref().map_or_else(Figures::default, |state| state.figures)
+    STATE.lock().figures
 }
 
 /// Handler of the UART's line. Context: hardirq.
 pub fn on_interrupt(_data: usize) -> IrqReturn {
     let mut sysrq_key = None;
     if let Some(state) = STATE.lock().as_mut() {
-        let _ = state.port.take_causes();
+        let _ = state.port().take_causes();
         state.receive();
         state.transmit();
         sysrq_key = state.sysrq_key.take();
@@ -132,18 +127,41 @@ pub fn on_interrupt(_data: usize) -> IrqReturn {
 
 /// How the line is set, for the audit. `None` before there is a console.
 pub fn line_snapshot() -> Option<LineSnapshot> {
-    STATE.lock().as_ref().map(|state| state.port.line_snapshot())
+    STATE.lock().port.as_ref().map(Pl011::line_snapshot)
 }
 
 impl State {
+    const fn new() -> Self {
+        let figures = Figures { received: 0, overruns: 0, errors: 0, breaks: 0 };
+        Self {
+            port: None,
+            log: OpenLine::NONE,
+            tx: ByteQueue::new(),
+            rx: ByteQueue::new(),
+            is_paused: false,
+            sysrq_until: None,
+            sysrq_key: None,
+            figures,
+        }
+    }
+
+    /// The state, if there is a port: what calls `port` comes through here.
+    fn as_mut(&mut self) -> Option<&mut Self> {
+        self.port.is_some().then_some(self)
+    }
+
+    fn port(&mut self) -> &mut Pl011 {
+        self.port.as_mut().expect("looked at by `as_mut`, and a port stays")
+    }
+
     fn receive(&mut self) {
         while self.rx.room() > 0 {
-            let Some(event) = self.port.read_event() else { break };
+            let Some(event) = self.port().read_event() else { break };
             self.take(event);
         }
         if self.rx.room() == 0 && !self.is_paused {
             self.is_paused = true;
-            self.port.pause_receive();
+            self.port().pause_receive();
         }
         HAS_INPUT.store(!self.rx.is_empty(), Ordering::Release);
     }
@@ -174,13 +192,13 @@ impl State {
 
     fn transmit(&mut self) {
         while let Some(byte) = self.tx.peek() {
-            if !self.port.try_write_byte(byte) {
-                self.port.enable_tx_interrupt();
+            if !self.port().try_write_byte(byte) {
+                self.port().enable_tx_interrupt();
                 return;
             }
             self.tx.pop();
         }
-        self.port.disable_tx_interrupt();
+        self.port().disable_tx_interrupt();
     }
 
     /// Queues as much of the log's `bytes` as fits; `\n` becomes `\r\n`.
@@ -222,7 +240,7 @@ impl State {
         let byte = self.rx.pop();
         if self.is_paused && self.rx.room() >= RX_RESUME_ROOM {
             self.is_paused = false;
-            self.port.resume_receive();
+            self.port().resume_receive();
             self.receive();
         }
         HAS_INPUT.store(!self.rx.is_empty(), Ordering::Release);
@@ -261,7 +279,7 @@ fn wait_for_room() {
 /// Sends what the queue still holds: it was said before what a panic has to say. The other cores have stopped, so the lock is free unless this very
 /// core was at the queue; then it is as it was left, and what waits there is given up.
 fn send_what_waits(port: &PanicPort) {
-    if let Some(state) = STATE.try_lock().as_deref_mut().and_then(Option::as_mut) {
+    if let Some(state) = STATE.try_lock().as_deref_mut().and_then(State::as_mut) {
         while let Some(byte) = state.tx.pop() {
             port.panic_putc(byte);
         }
@@ -286,7 +304,7 @@ pub fn flush() {
     }
     if let Some(state) = STATE.lock().as_mut() {
         // A transmitter that is stuck has no more to lose.
-        let _ = state.port.flush();
+        let _ = state.port().flush();
     }
 }
 

@@ -3,6 +3,7 @@
 mod detectors;
 mod end;
 mod hardware;
+mod latency;
 #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
 mod locks;
 mod log;
@@ -10,7 +11,9 @@ mod memory;
 mod oops;
 mod rcu;
 mod slab;
+mod stat;
 mod symbols;
 mod sysrq;
 mod threads;
 mod time;
+mod top;

@@ -69,6 +69,7 @@ fn tree() -> &'static Tree {
 }
 
 /// Asks the mailbox everything that boot needs. Unanswered questions are logged and left open.
+#[inline(never)]
 pub fn ask_mailbox() {
     let Some(mailbox) = hardware::mailbox() else {
         pr_warn!("mailbox: its buffer lies beyond the first GiB, where the VideoCore cannot reach it");
@@ -95,6 +96,9 @@ fn range(memory: MemoryRange) -> Option<PhysRange> {
 }
 
 /// Reads the tree that `x0` points to, if one is there.
+///
+/// Not inlined: what was found is large, and boot has one stack for all of its steps.
+#[inline(never)]
 pub fn read_device_tree(x0: u64) {
     match find(x0) {
         Ok(blob) => {
@@ -181,6 +185,7 @@ fn forget_first_page() {
 }
 
 /// Finds the boot arguments: the tree's, else the mailbox's.
+#[inline(never)]
 pub fn read_command_line() {
     let text = device_tree().bootargs.filter(|text| !text.is_empty()).or_else(command_line_of_mailbox);
     COMMAND_LINE.call_once(|| text.unwrap_or(""));

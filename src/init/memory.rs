@@ -31,6 +31,9 @@ pub fn kernel_range(info: &BootInfo) -> PhysRange {
 }
 
 /// Builds the map from device tree, board revision and mailbox; `limit` is `mem=`.
+///
+/// Not inlined, like every step of boot with large values on its stack: together in one frame they are more than a stack is long.
+#[inline(never)]
 pub fn build_map(info: &BootInfo, limit: Option<u64>) {
     let mailbox = firmware::mailbox();
     let tree = firmware::device_tree();
@@ -58,6 +61,7 @@ pub fn build_map(info: &BootInfo, limit: Option<u64>) {
 
 /// Maps all RAM in the linear map, but page 0, where a stray physical address would most likely point, and the image, which has a mapping of its
 /// own: a writable alias of its text would undo W^X.
+#[inline(never)]
 pub fn map_linear(info: &BootInfo) {
     let holes = [rpi4::FIRMWARE_PAGE, kernel_range(info).pages_around()];
     let map = MEMBLOCK.lock();
@@ -100,6 +104,7 @@ pub fn reserve_stacks() {
 ///
 /// # Errors
 /// `MapError` if the image is not mapped by pages, which start.S does.
+#[inline(never)]
 pub fn protect_image(info: &BootInfo) -> Result<(), MapError> {
     kernel_map::with_mapper(|mapper| {
         for guard in (0..arch::NR_CPUS).flat_map(layout::guard_pages) {

@@ -5,7 +5,7 @@
 
 use super::{ipi, lines};
 use crate::arch::exception::ExceptionFrame;
-use crate::cpu;
+use crate::cpu::{self, latency};
 use crate::upcalls;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -23,11 +23,12 @@ pub fn nr_spurious() -> u64 {
 /// Upcall of arch: an interrupt was taken. Context: hardirq, irqs masked.
 #[unsafe(no_mangle)]
 fn tetra_handle_irq(frame: &mut ExceptionFrame) {
+    latency::irqs_went_off();
     let raw = upcalls::irqchip_acknowledge();
     let intid = raw & INTID_MASK;
     if intid >= FIRST_SPURIOUS {
         SPURIOUS.fetch_add(1, Ordering::Relaxed);
-        return;
+        return latency::irqs_go_on();
     }
 
     let taken = &cpu::local::local().nr_irqs;
@@ -37,6 +38,7 @@ fn tetra_handle_irq(frame: &mut ExceptionFrame) {
     if !handled {
         unhandled(intid as u16);
     }
+    latency::irqs_go_on();
 }
 
 #[cold]

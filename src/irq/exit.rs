@@ -44,9 +44,11 @@ fn tetra_count_zero_work() {
 fn do_pending() {
     count::clear_work();
     if preempt::IS_FULL {
-        sched::touch_softlockup_watchdog();
+        sched::switch_point::pass();
     }
     upcalls::answer_attention();
     rcu::on_count_zero();
     softirq::serve_pending();
+    // What came during those was asked to report where the count falls to 0: here.
+    rcu::on_count_zero();
 }

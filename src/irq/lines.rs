@@ -21,7 +21,7 @@ use crate::sync::SpinLock;
 use crate::upcalls;
 use crate::util::errno::Errno;
 use arrayvec::ArrayVec;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
 
 /// INTIDs that have a slot: all of the GIC-400 on the BCM2711 (HARDWARE: table to 223 and more).
 pub const NR_LINES: usize = 256;
@@ -73,9 +73,18 @@ struct Slot {
     next: AtomicU8,
     /// The handler asked for the thread, which has not seen it yet.
     is_wanted: AtomicBool,
+    /// Whether the line stays masked until that thread is done, and is so now: `NO_ONESHOT`, `OPEN`, `MASKED`.
+    oneshot: AtomicU8,
     /// Where the thread of a threaded action waits.
     thread: RcuWait,
 }
+
+/// The line stays open while the thread runs.
+const NO_ONESHOT: u8 = 0;
+/// It will be masked when the handler asks for the thread. Set by `add`, and by the thread when it is done.
+const OPEN: u8 = 1;
+/// It is masked. Set by dispatch.
+const MASKED: u8 = 2;
 
 /// What only requests and reports need. Slot 0 stands for "none".
 struct Registry {
@@ -93,7 +102,7 @@ struct Registered {
 
 static SLOTS: [Slot; NR_ACTIONS] = [const {
     let (handler, data, next) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicU8::new(NONE));
-    Slot { handler, data, next, is_wanted: AtomicBool::new(false), thread: RcuWait::new() }
+    Slot { handler, data, next, is_wanted: AtomicBool::new(false), oneshot: AtomicU8::new(NO_ONESHOT), thread: RcuWait::new() }
 }; NR_ACTIONS];
 /// The first action of each line.
 static LINES: [AtomicU8; NR_LINES] = [const { AtomicU8::new(NONE) }; NR_LINES];
@@ -145,17 +154,22 @@ impl From<IrqError> for Errno {
 /// # Errors
 /// `NoSuchLine`, `Busy`, `NoMemory`; nothing is changed then.
 pub fn request(line: u16, name: &'static str, handler: Handler, data: usize) -> Result<Action, IrqError> {
-    add(line, name, Sharing::Exclusive, handler, data)
+    add(line, name, Sharing::Exclusive, NO_ONESHOT, handler, data)
+}
+
+/// As [`request`], for a line that stays masked from the moment its handler asks for the thread until [`thread_is_done`].
+pub(super) fn request_oneshot(line: u16, name: &'static str, handler: Handler, data: usize) -> Result<Action, IrqError> {
+    add(line, name, Sharing::Exclusive, OPEN, handler, data)
 }
 
 /// Gives line `line` to `handler` beside others that share it. All of them are called for each interrupt, in the order in which they came.
 ///
 /// Context and errors: as for [`request`].
 pub fn request_shared(line: u16, name: &'static str, handler: Handler, data: usize) -> Result<Action, IrqError> {
-    add(line, name, Sharing::Shared, handler, data)
+    add(line, name, Sharing::Shared, NO_ONESHOT, handler, data)
 }
 
-fn add(line: u16, name: &'static str, sharing: Sharing, handler: Handler, data: usize) -> Result<Action, IrqError> {
+fn add(line: u16, name: &'static str, sharing: Sharing, oneshot: u8, handler: Handler, data: usize) -> Result<Action, IrqError> {
     let mut registry = REGISTRY.lock();
     let head = LINES.get(usize::from(line)).ok_or(IrqError::NoSuchLine)?;
     let present: ArrayVec<u8, MAX_SHARED> = actions_of(head).collect();
@@ -172,6 +186,7 @@ fn add(line: u16, name: &'static str, sharing: Sharing, handler: Handler, data: 
     SLOTS[slot].handler.store(handler as usize, Ordering::Relaxed);
     SLOTS[slot].next.store(NONE, Ordering::Relaxed);
     SLOTS[slot].is_wanted.store(false, Ordering::Relaxed);
+    SLOTS[slot].oneshot.store(oneshot, Ordering::Relaxed);
     let end = present.last().map_or(head, |last| &SLOTS[usize::from(*last)].next);
     end.store(slot as u8, Ordering::Release);
     if present.is_empty() && registry.depth[usize::from(line)] == 0 && !upcalls::irqchip_set_enabled(line, true) {
@@ -274,7 +289,34 @@ pub fn enable(line: u16) -> Result<(), IrqError> {
         return Err(IrqError::NotRequested);
     }
     wild_line::forgive(line);
-    if *depth != 0 || upcalls::irqchip_set_enabled(line, true) { Ok(()) } else { Err(IrqError::NoSuchLine) }
+    if *depth != 0 || is_masked_until_done(head) {
+        return Ok(());
+    }
+    if !upcalls::irqchip_set_enabled(line, true) {
+        return Err(IrqError::NoSuchLine);
+    }
+    // A handler that was still running may have asked for its thread in between. Either it masks the line after this, or this sees that it wants to.
+    fence(Ordering::SeqCst);
+    if is_masked_until_done(head) {
+        upcalls::irqchip_set_enabled(line, false);
+    }
+    Ok(())
+}
+
+/// The line's thread will let it through again.
+fn is_masked_until_done(head: &AtomicU8) -> bool {
+    actions_of(head).any(|slot| SLOTS[usize::from(slot)].oneshot.load(Ordering::Relaxed) == MASKED)
+}
+
+/// Lets the line of a oneshot action through again, unless it is disabled or given back. Context: the action's thread, when it has served the device.
+pub(super) fn thread_is_done(action: Action) {
+    let registry = REGISTRY.lock();
+    let slot = &SLOTS[usize::from(action.slot)];
+    let was_masked = slot.oneshot.compare_exchange(MASKED, OPEN, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+    let is_ours = LINES[usize::from(action.line)].load(Ordering::Relaxed) == action.slot;
+    if was_masked && is_ours && registry.depth[usize::from(action.line)] == 0 {
+        upcalls::irqchip_set_enabled(action.line, true);
+    }
 }
 
 /// Enables a banked line on this core too: the handler that was requested on one core serves all. Linux's `enable_percpu_irq`.
@@ -330,7 +372,7 @@ pub(super) fn run(line: usize) -> bool {
     let mut is_claimed = false;
     while at != NONE {
         let action = &SLOTS[usize::from(at) % NR_ACTIONS];
-        is_claimed |= call(action);
+        is_claimed |= call(line as u16, action);
         at = action.next.load(Ordering::Acquire);
     }
     wild_line::answered(line, is_claimed);
@@ -338,17 +380,29 @@ pub(super) fn run(line: usize) -> bool {
 }
 
 #[inline(always)]
-fn call(action: &Slot) -> bool {
+fn call(line: u16, action: &Slot) -> bool {
     let handler = action.handler.load(Ordering::Relaxed);
     // SAFETY: an action is linked after its handler was stored, and the handler is cleared only when no core can walk here; so it is a `Handler`.
     let handler: Handler = unsafe { core::mem::transmute(handler) };
     let verdict = handler(action.data.load(Ordering::Relaxed));
     if verdict == IrqReturn::WakeThread {
+        if action.oneshot.load(Ordering::Relaxed) == OPEN {
+            mask_until_done(line, action);
+        }
         // Release: what the handler noted is visible to the thread. Pairs with the acquire in `wait_until_wanted`.
         action.is_wanted.store(true, Ordering::Release);
         action.thread.wake_up();
     }
     verdict != IrqReturn::None
+}
+
+/// Before the thread is woken, so that it finds the line masked.
+#[cold]
+fn mask_until_done(line: u16, action: &Slot) {
+    action.oneshot.store(MASKED, Ordering::Relaxed);
+    // Pairs with the fence in `enable`.
+    fence(Ordering::SeqCst);
+    upcalls::irqchip_set_enabled(line, false);
 }
 
 /// Waits, in the thread of a threaded action, until its handler asks for it. False if the thread shall end.

@@ -40,4 +40,4 @@ pub use softirq::Softirq;
 #[cfg(target_os = "none")]
 pub use tasklet::Tasklet;
 #[cfg(target_os = "none")]
-pub use threaded::request_threaded;
+pub use threaded::{request_threaded, request_threaded_oneshot};

@@ -18,13 +18,14 @@
 //! time; a bottom half that wants to be created is a tasklet, one that may wait is work for a thread.
 
 use crate::arch::{self, count, counter};
+use crate::cpu::irq_guard::with_irqs_masked;
 use crate::cpu::local::local;
 use crate::cpu::task::TaskState;
 use crate::cpu::{self, IrqGuard, NR_CPUS, PreemptGuard};
 use crate::per_cpu;
 use crate::sched::kthread::Builder;
 use crate::sched::{self, RcuWait};
-use crate::sync::Once;
+use crate::sync::{Once, rcu};
 use core::sync::atomic::{AtomicU32, Ordering};
 
 /// The softirqs, the most urgent first.
@@ -196,6 +197,8 @@ fn ksoftirqd() {
     loop {
         KSOFTIRQD.this().wait_until(TaskState::IDLE, is_pending);
         serve_now();
+        // A flood leaves no other place where this core is in no section: interrupts hit the service itself.
+        with_irqs_masked(rcu::on_count_zero);
         sched::yield_now();
     }
 }

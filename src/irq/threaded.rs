@@ -1,12 +1,16 @@
 //! Lines whose devices are served by a thread: the handler only quiets the device and wakes it.
 //!
 //! For devices that need long, or a lock that sleeps. Each such line has a thread of its own, more urgent than ordinary ones, so that one slow device does
-//! not hold up another, as it would in a work queue. The handler must make the device take its level back: the line is not masked until the thread is done,
-//! as Linux's `IRQF_ONESHOT` would, since another device may share it.
+//! not hold up another, as it would in a work queue.
+//!
+//! | | who quiets the device | the line meanwhile |
+//! |---|---|---|
+//! | [`request_threaded`] | the handler makes it take its level back | open: other devices may share it |
+//! | [`request_threaded_oneshot`] | the thread: the device is behind a bus that sleeps, say | masked until the thread has run, and nobody else's |
 //!
 //! Neighbours: [`lines`] (the action, and the word between handler and thread), `sched::kthread`.
 
-use super::lines::{self, Action, Handler, IrqError};
+use super::lines::{self, Action, Handler, IrqError, IrqReturn};
 use crate::sched::Priority;
 use crate::sched::kthread::{Builder, JoinHandle};
 
@@ -35,11 +39,24 @@ pub fn request_threaded(
     thread_fn: ThreadFn,
     data: usize,
 ) -> Result<ThreadedAction, IrqError> {
-    let action = lines::request(line, name, handler, data)?;
+    start_thread(lines::request(line, name, handler, data)?, name, thread_fn, data)
+}
+
+/// Gives line `line` to `thread_fn` alone, which serves the device in a thread called `name`. From the interrupt until the function has returned the line is
+/// masked: Linux's `request_threaded_irq` without a handler and with `IRQF_ONESHOT`. What comes meanwhile comes then.
+///
+/// Context and errors: as for [`request_threaded`].
+pub fn request_threaded_oneshot(line: u16, name: &'static str, thread_fn: ThreadFn, data: usize) -> Result<ThreadedAction, IrqError> {
+    let action = lines::request_oneshot(line, name, |_| IrqReturn::WakeThread, data)?;
+    start_thread(action, name, thread_fn, data)
+}
+
+fn start_thread(action: Action, name: &'static str, thread_fn: ThreadFn, data: usize) -> Result<ThreadedAction, IrqError> {
     let priority = Priority::IRQ_THREAD;
     let body = move || {
         while lines::wait_until_wanted(action) {
             thread_fn(data);
+            lines::thread_is_done(action);
         }
     };
     match Builder::new(name).priority(priority).run(body) {

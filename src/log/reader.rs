@@ -12,6 +12,7 @@ use super::record::{FLAG_DEFMT, FLAG_TRUNCATED, HEADER_WORDS, Meta, Place};
 use super::ring::{Peek, Ring};
 use super::{RING_WORDS, RINGS, clock};
 use crate::arch::{self, NR_CPUS};
+use core::fmt::{self, Write};
 
 const WORD: usize = size_of::<u64>();
 
@@ -228,6 +229,17 @@ impl<const WORDS: usize> Reader<WORDS> {
     pub fn contains(&self, record: &Record, needle: &str) -> bool {
         let needle = needle.as_bytes();
         record.is_defmt() || (0..=record.len().saturating_sub(needle.len())).any(|at| self.is_at(record, at, needle))
+    }
+
+    /// Writes the text of `record`, what is not ASCII as `?`; what has been overwritten meanwhile is left out.
+    ///
+    /// Context: any, any core.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_text(&self, record: &Record, out: &mut dyn Write) -> fmt::Result {
+        let text = (0..record.len()).filter_map(|at| self.byte(record, at)).map(char::from);
+        text.map(|c| if c.is_ascii() { c } else { '?' }).try_for_each(|c| out.write_char(c))
     }
 
     fn is_at(&self, record: &Record, at: usize, needle: &[u8]) -> bool {

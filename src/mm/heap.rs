@@ -12,6 +12,7 @@
 
 use super::gfp::GfpFlags;
 use super::kmalloc::{kfree, kmalloc, krealloc, kzalloc};
+use super::kmem_cache;
 use super::size_class::size_for_align;
 use crate::cpu;
 use core::alloc::{GlobalAlloc, Layout};
@@ -44,6 +45,7 @@ static HEAP: KernelHeap = KernelHeap;
 pub(crate) fn start() {
     // SAFETY: the memory is the heap's alone, and this is called once; the heap itself panics at a second call.
     unsafe { BOOT_HEAP.init(BOOT_MEMORY.0.get() as usize, BOOT_HEAP_SIZE) };
+    kmem_cache::init_early();
 }
 
 /// Lets `kmalloc` serve from now on. Once, on core 0, after `kmalloc::init`.

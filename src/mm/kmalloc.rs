@@ -12,11 +12,12 @@ use super::AllocError;
 use super::addr::{Order, PAGE_SIZE, VirtAddr};
 use super::failslab::{self, FAILSLAB};
 use super::gfp::GfpFlags;
-use super::kmem_cache::{self, CacheOptions, InvalidFree, alloc_slow, check_context, free_any, try_alloc};
+use super::kmem_cache::{self, CacheOptions, InvalidFree, alloc_slow, check_context, try_alloc, try_free};
 use super::page::{self, PageKind};
 use super::page_alloc;
 use super::size_class::{MAX_CLASS_SIZE, NR_CLASSES, SIZES, align_of_class, class_of};
 use super::slab_layout::SlabFlags;
+use crate::arch;
 use crate::util::errno::Errno;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, Ordering};
@@ -54,6 +55,9 @@ const DMA_NAMES: [&str; NR_CLASSES] = [
     "dma-kmalloc-4k",
     "dma-kmalloc-8k",
 ];
+
+/// Multiples of this are cleared without a call.
+const CLEAR_STEP: usize = 1024;
 
 /// `ON_ALLOC` and `ON_FREE`: which memory is zeroed whoever asks.
 static INIT_MODE: AtomicU8 = AtomicU8::new(0);
@@ -106,10 +110,21 @@ pub fn kmalloc(size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
         None => alloc_slow(kmem_cache::cache_at(slot), gfp).ok_or(AllocError)?,
     };
     if gfp.contains(GfpFlags::ZERO) {
+        zero(object, size);
+    }
+    Ok(object)
+}
+
+/// Fills an object of a class with zeros. Context: the caller has just been given it, for `size` bytes.
+#[inline(always)]
+fn zero(object: NonNull<u8>, size: usize) {
+    if size != 0 && size.is_multiple_of(CLEAR_STEP) {
+        // SAFETY: the class has room for `size`, and from 1 KiB on objects are aligned to that; they are Normal memory, and this one is ours.
+        unsafe { arch::page::clear_kilobytes(object.as_ptr(), size) };
+    } else {
         // SAFETY: the class has room for `size`, and the object is ours.
         unsafe { object.as_ptr().write_bytes(0, size) };
     }
-    Ok(object)
 }
 
 /// Pages of its own for what no class holds.
@@ -138,7 +153,7 @@ fn kmalloc_large(size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> 
 #[inline(never)]
 pub unsafe fn kfree(object: *mut u8) {
     // SAFETY: by the contract of this function.
-    if !unsafe { free_any(object) } {
+    if !unsafe { try_free(object, None) } {
         kfree_slow(object);
     }
 }
@@ -147,6 +162,9 @@ pub unsafe fn kfree(object: *mut u8) {
 #[inline(never)]
 fn kfree_slow(object: *mut u8) {
     let Some(object) = NonNull::new(object) else { return };
+    if page::of_virt(VirtAddr::from_ptr(object.as_ptr())).is_some_and(|desc| desc.state().is_kind(PageKind::LargeKmalloc)) {
+        return free_large(object);
+    }
     match kmem_cache::free_slow(object, None) {
         Ok(true) | Err(InvalidFree) => {}
         Ok(false) => free_large(object),

@@ -5,13 +5,13 @@
 //! ```
 //! - An object goes to the list of the core that *frees* it, whoever allocated it. A list that is full gives a batch back to the slabs, under the
 //!   lock of its cache alone; nothing is global on the way.
-//! - The page descriptor says which cache an object is of: each page of a slab is marked and carries the cache's number as `owner`.
+//! - The page descriptor says which cache an object is of: each page of a slab carries its number.
 //! - A cache that must look at every object (`slub_debug`, a constructor, failslab) has lists without room, so that the fast path misses on its own
 //!   and pays nothing for the question. An object of such a cache is not written while it is free.
 //!
 //! | mistake | found | by |
 //! |---|---|---|
-//! | wild pointer, other cache | at the free | mark and owner in the page's descriptor |
+//! | wild pointer, other cache | at the free | the cache's number in the page's descriptor |
 //! | double free | at the free, if it was the last one freed, or on a checked cache | comparison with the head; the slab's map |
 //! | | else when the batch goes back | the slab's map |
 //! | write after free | at the next allocation | the link checks itself (`free_link`); poison |
@@ -51,7 +51,7 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use slabs::Slabs;
 
-pub(super) use cpu_list::{free_any, try_alloc};
+pub(super) use cpu_list::{init_early, try_alloc, try_free};
 pub(super) use slow::free_slow;
 pub use slow::{InvalidFree, check_context};
 pub(super) use slow::{alloc_slow, fit_for_here, object_size};
@@ -135,7 +135,8 @@ impl CacheOptions {
 /// On an error, if the flags have `PANIC`.
 pub fn create(options: &CacheOptions) -> Result<CacheHandle, CreateError> {
     match create_cache(options, None) {
-        Ok(cache) => Ok(CacheHandle(cache)),
+        // INVARIANT: the number of an element of `CACHES`.
+        Ok(cache) => Ok(CacheHandle { cache, slot: cache.slot() }),
         Err(error) if options.flags.contains(SlabFlags::PANIC) => {
             panic!("cannot create slab cache {} of {} bytes: {error}", options.name, options.size)
         }
@@ -314,7 +315,14 @@ pub struct StillInUse {
 
 /// A cache of raw objects and the right to destroy it: Linux's `struct kmem_cache *`. `KmemCache` is the typed form.
 #[derive(Debug)]
-pub struct CacheHandle(&'static Cache);
+pub struct CacheHandle {
+    cache: &'static Cache,
+    /// The cache's place, so that no allocation computes it.
+    ///
+    /// # Invariants
+    /// Below `NR_SLAB_CACHES`.
+    slot: usize,
+}
 
 impl core::fmt::Debug for Cache {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
@@ -326,7 +334,7 @@ impl core::ops::Deref for CacheHandle {
     type Target = Cache;
 
     fn deref(&self) -> &Cache {
-        self.0
+        self.cache
     }
 }
 
@@ -341,9 +349,11 @@ impl CacheHandle {
     #[track_caller]
     pub fn alloc(&self, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
         check_context(gfp);
-        let object = match try_alloc(self.0.slot()) {
+        // SAFETY: the field's invariant.
+        unsafe { core::hint::assert_unchecked(self.slot < NR_SLAB_CACHES) };
+        let object = match try_alloc(self.slot) {
             Some(object) => object,
-            None => alloc_slow(self.0, gfp).ok_or(AllocError)?,
+            None => alloc_slow(self.cache, gfp).ok_or(AllocError)?,
         };
         if gfp.contains(GfpFlags::ZERO) && self.params().constructor.is_none() {
             // SAFETY: the object has these bytes and is the caller's.
@@ -361,7 +371,7 @@ impl CacheHandle {
     #[inline]
     pub unsafe fn free(&self, object: NonNull<u8>) {
         // SAFETY: by the contract of this function.
-        unsafe { slow::free_to(self.0, object) };
+        unsafe { slow::free_to(self.cache, self.slot, object) };
     }
 
     /// Fills `objects` or allocates nothing: Linux's `kmem_cache_alloc_bulk`.
@@ -404,7 +414,7 @@ impl CacheHandle {
     /// # Errors
     /// `StillInUse`, with the number of live objects.
     pub fn destroy(self) -> Result<(), StillInUse> {
-        let cache = self.0;
+        let cache = self.cache;
         core::mem::forget(self);
         destroy_cache(cache)
     }
@@ -413,7 +423,7 @@ impl CacheHandle {
 impl Drop for CacheHandle {
     /// As `destroy`, which reports for itself.
     fn drop(&mut self) {
-        let _reported = destroy_cache(self.0);
+        let _reported = destroy_cache(self.cache);
     }
 }
 

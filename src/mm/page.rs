@@ -96,6 +96,13 @@ impl PageState {
         (self.0 >> 16) as u8
     }
 
+    /// Whether this is `kind`, whatever order and zone: without a table of kinds.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_kind(self, kind: PageKind) -> bool {
+        self.0 & 0xff == kind as u32
+    }
+
     /// Whether this is `kind` and `order`, in whatever zone.
     #[must_use]
     #[inline(always)]
@@ -104,8 +111,8 @@ impl PageState {
     }
 }
 
-/// In the state of each page of a slab, tails too: `owner` is the number of its cache.
-const SLAB_PAGE: u32 = 1 << 31;
+/// From one kind to the other in the state's word, by one addition.
+const CACHED_TO_ALLOCATED: u32 = PageKind::Allocated as u32 - PageKind::Cached as u32;
 
 /// What is known of a page.
 #[derive(Debug)]
@@ -114,7 +121,8 @@ pub struct PageDesc {
     state: AtomicU32,
     next: AtomicU32,
     prev: AtomicU32,
-    _spare: u32,
+    /// Of each page of a slab, tails too: the number of its cache, plus 1; else 0.
+    slab: AtomicU32,
     /// For the holder.
     pub(super) owner: AtomicU64,
     /// For the holder.
@@ -132,7 +140,7 @@ impl PageDesc {
             state: AtomicU32::new(PageKind::Reserved as u32),
             next: AtomicU32::new(0),
             prev: AtomicU32::new(0),
-            _spare: 0,
+            slab: AtomicU32::new(0),
             owner: AtomicU64::new(0),
             data: AtomicU64::new(0),
         }
@@ -156,6 +164,20 @@ impl PageDesc {
         self.state.store(state.0, Relaxed);
     }
 
+    /// Makes a block of a core's list, which is `Cached`, one that is `Allocated`; order and zone stay.
+    ///
+    /// Context: any; the caller has just taken the block off the list.
+    #[inline(always)]
+    pub(super) fn take_from_cache(&self) {
+        self.state.store(self.state.load(Relaxed) + CACHED_TO_ALLOCATED, Relaxed);
+    }
+
+    /// The reverse of `take_from_cache`, for a block that was found to be `Allocated`.
+    #[inline(always)]
+    pub(super) fn put_into_cache(&self) {
+        self.state.store(self.state.load(Relaxed) - CACHED_TO_ALLOCATED, Relaxed);
+    }
+
     /// Marks the block that begins here as a slab, a vmalloc block and so on, or as plainly `Allocated` before it is freed.
     ///
     /// Context: any; the caller holds the block.
@@ -170,23 +192,21 @@ impl PageDesc {
     /// Context: any; the caller holds the block. What hands an object over orders this before another core frees it.
     #[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "host: there are no slabs"))]
     pub(super) fn set_slab(&self, slot: Option<usize>) {
-        let state = self.state.load(Relaxed) & !SLAB_PAGE;
-        self.owner.store(slot.unwrap_or(0) as u64, Relaxed);
-        self.state.store(if slot.is_some() { state | SLAB_PAGE } else { state }, Relaxed);
+        self.slab.store(slot.map_or(0, |slot| slot as u32 + 1), Relaxed);
     }
 
-    /// Whether the page is part of a slab. One bit, so that `kfree` knows with one test.
+    /// The number of the cache plus 1, if the page is part of a slab; else 0. `kfree` looks up a list with it, without asking which it is.
     #[inline(always)]
     #[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "host: there are no slabs"))]
-    pub(super) fn is_slab_page(&self) -> bool {
-        self.state.load(Relaxed) & SLAB_PAGE != 0
+    pub(super) fn slab_list(&self) -> usize {
+        self.slab.load(Relaxed) as usize
     }
 
     /// The number of the cache, if the page is part of a slab.
     #[inline(always)]
     #[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "host: there are no slabs"))]
-    pub(super) fn slab_slot(&self) -> usize {
-        self.owner.load(Relaxed) as usize
+    pub(super) fn slab_slot(&self) -> Option<usize> {
+        self.slab_list().checked_sub(1)
     }
 
     #[inline(always)]

@@ -35,8 +35,8 @@ use core::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 pub const NR_LISTED_ORDERS: usize = 4;
 /// Blocks that are moved at once between a zone and a core's list, for each listed order.
 const BATCH: [usize; NR_LISTED_ORDERS] = [32, 16, 8, 4];
-/// A list longer than this gives a batch back.
-const LIST_MAX: [u32; NR_LISTED_ORDERS] = [96, 48, 24, 12];
+/// A list of single pages that is longer than this gives a batch back; one of order `n` has 2^n times fewer blocks.
+const LIST_MAX: u32 = 96;
 /// Lists for the zones, and one set that is always empty.
 const NR_LISTS: usize = (NR_ZONES + 1) * NR_LISTED_ORDERS;
 /// In `ENTRY`: the lists that are always empty.
@@ -54,7 +54,7 @@ struct PageList {
 }
 
 per_cpu! {
-    static LISTS: [PageList; NR_LISTS] = [const { PageList { head: AtomicU32::new(NIL), count: AtomicU32::new(0) } }; NR_LISTS];
+    near static LISTS: [PageList; NR_LISTS] = [const { PageList { head: AtomicU32::new(NIL), count: AtomicU32::new(0) } }; NR_LISTS];
 }
 
 impl PageList {
@@ -100,9 +100,8 @@ pub fn alloc_pages(gfp: GfpFlags, order: Order) -> Result<Pfn, AllocError> {
     let entry = usize::from(ENTRY[(gfp.bits() & ZONE_MASK) as usize].load(Relaxed));
     if order.value() < NR_LISTED_ORDERS {
         let popped = with_irqs_masked(|| {
-            let block = LISTS.this().get(entry + order.value())?.pop(pages)?;
-            let page = &pages[block as usize];
-            page.set_state(PageState::new(PageKind::Allocated, order.value(), page.state().zone()));
+            let block = list_at(entry + order.value()).pop(pages)?;
+            pages[block as usize].take_from_cache();
             Some(block)
         });
         if let Some(block) = popped {
@@ -133,18 +132,31 @@ pub unsafe fn free_pages(pfn: Pfn, order: Order) {
     if !state.is(PageKind::Allocated, order.value()) {
         return bad_free(pfn, order);
     }
-    let (block, zone) = (pfn.value() as u32, usize::from(state.zone()));
     if order.value() >= NR_LISTED_ORDERS {
-        let mut once = Some(block);
-        return ZONES[zone].give_back(pages, order.value(), || once.take());
+        return free_to_zone(pfn, order, state.zone());
     }
-    page.set_state(PageState::new(PageKind::Cached, order.value(), state.zone()));
+    let block = pfn.value() as u32;
+    page.put_into_cache();
     with_irqs_masked(|| {
-        let Some(list) = LISTS.this().get(zone * NR_LISTED_ORDERS + order.value()) else { return };
-        if list.push(page, block) > LIST_MAX[order.value()] {
-            slow::drain(list, &ZONES[zone], order.value(), BATCH[order.value()]);
+        let list = list_at(usize::from(state.zone()) * NR_LISTED_ORDERS + order.value());
+        if list.push(page, block) > LIST_MAX >> order.value() {
+            slow::drain(list, &ZONES[usize::from(state.zone())], order.value(), BATCH[order.value()]);
         }
     });
+}
+
+/// This core's list number `at`.
+#[inline(always)]
+fn list_at(at: usize) -> &'static PageList {
+    // Never more than there are: the remainder is one AND, where a check would be a compare and a branch.
+    &LISTS.this()[at % NR_LISTS]
+}
+
+/// Gives a block that no list takes back to its zone.
+#[inline(never)]
+fn free_to_zone(pfn: Pfn, order: Order, zone: u8) {
+    let mut once = Some(pfn.value() as u32);
+    ZONES[usize::from(zone)].give_back(page::all(), order.value(), || once.take());
 }
 
 /// Blocks that all cores keep on their lists for a zone, in pages. Context: any; a hint.
@@ -158,7 +170,7 @@ pub fn nr_listed(zone: ZoneType) -> usize {
 /// Blocks on the lists of core `cpu`, by order, and how many a list may have. Context: any; a hint.
 pub fn list_lengths(cpu: usize, zone: ZoneType) -> [(u32, u32); NR_LISTED_ORDERS] {
     let first = zone as usize * NR_LISTED_ORDERS;
-    core::array::from_fn(|order| (LISTS.on(cpu)[first + order].count.load(Relaxed), LIST_MAX[order]))
+    core::array::from_fn(|order| (LISTS.on(cpu)[first + order].count.load(Relaxed), LIST_MAX >> order))
 }
 
 /// Gives all blocks on all cores' lists back to their zones, as far as the others can be asked: not where irqs are off.

@@ -41,7 +41,10 @@ const fn small_table() -> [u8; MAX_SMALL / 8 + 1] {
 #[inline(always)]
 pub const fn class_of(size: usize) -> Option<usize> {
     if size <= MAX_SMALL {
-        Some(SMALL[size.div_ceil(8)] as usize)
+        let class = SMALL[size.div_ceil(8)] as usize;
+        // SAFETY: `small_table` found it among the classes. Said, since where the size is no constant the compiler cannot see it.
+        unsafe { core::hint::assert_unchecked(class < NR_CLASSES) };
+        Some(class)
     } else if size <= MAX_CLASS_SIZE {
         let shift = usize::BITS as usize - (size - 1).leading_zeros() as usize;
         Some(if shift <= SHIFT_256 { CLASS_256 } else { CLASS_256 + shift - SHIFT_256 })

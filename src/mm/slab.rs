@@ -41,6 +41,13 @@ pub struct SlabMap<'a> {
     nr_objects: usize,
 }
 
+/// Word `number` of a map of `nr_objects`, all of them free.
+#[inline(always)]
+const fn all_free(nr_objects: usize, number: usize) -> u64 {
+    let here = nr_objects.saturating_sub(number * WORD_BITS);
+    if here >= WORD_BITS { 0 } else { u64::MAX << here }
+}
+
 impl<'a> SlabMap<'a> {
     /// Makes the map of a new slab: all objects free.
     ///
@@ -49,9 +56,8 @@ impl<'a> SlabMap<'a> {
     pub fn format(words: &'a mut [u64], nr_objects: usize) -> Self {
         assert!(nr_objects <= words.len() * WORD_BITS, "{nr_objects} objects in {} words", words.len());
         for (number, word) in words.iter_mut().enumerate() {
-            let here = nr_objects.saturating_sub(number * WORD_BITS);
             // INVARIANT: bits that stand for no object are set.
-            *word = if here >= WORD_BITS { 0 } else { u64::MAX << here };
+            *word = all_free(nr_objects, number);
         }
         Self { words, nr_objects }
     }
@@ -121,7 +127,8 @@ impl<'a> SlabMap<'a> {
     /// No object is out.
     #[inline]
     pub fn is_unused(&self) -> bool {
-        self.nr_free() == self.nr_objects
+        // Without counting: there is no instruction for that among the general registers.
+        self.words.iter().enumerate().all(|(number, word)| *word == all_free(self.nr_objects, number))
     }
 
     /// The objects that are out, in order.

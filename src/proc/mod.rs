@@ -59,12 +59,17 @@ macro_rules! __view {
 #[doc(inline)]
 pub use crate::__view as view;
 
-/// Finds a view by its name (`meminfo`) or its path (`/proc/meminfo`).
+/// Finds a view by its name (`irq`), its path (`/proc/interrupts`), or what a path ends in (`interrupts`), alone or below `/proc`: there
+/// `sched_features` was for long, and there a person looks first.
 ///
 /// Context: any; does not sleep.
 #[must_use]
 pub fn find(name_or_path: &str) -> Option<&'static View> {
-    VIEWS.iter().find(|view| view.name() == name_or_path || view.path() == name_or_path)
+    let exact = VIEWS.iter().find(|view| view.name() == name_or_path || view.path() == name_or_path);
+    exact.or_else(|| {
+        let last = name_or_path.strip_prefix("/proc/").unwrap_or(name_or_path);
+        VIEWS.iter().find(|view| view.name() == last || view.path().rsplit('/').next() == Some(last))
+    })
 }
 
 /// Lists all views by ascending name, each name once.
@@ -111,7 +116,11 @@ mod tests {
             assert_eq!(find(view.name()).map(View::path), Some(view.path()));
             assert_eq!(find(view.path()).map(View::name), Some(view.name()));
         }
-        assert!(find("").is_none() && find("/proc").is_none());
+        assert!(find("").is_none() && find("/proc").is_none() && find("/proc/").is_none() && find("/sys/nothing").is_none());
+        for view in VIEWS.iter() {
+            let last = view.path().rsplit('/').next().unwrap();
+            assert!(find(last).is_some() && find(&format!("/proc/{last}")).is_some(), "{last}");
+        }
     }
 
     #[test]

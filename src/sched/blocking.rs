@@ -56,7 +56,8 @@ fn tetra_might_sleep(place: &'static Location<'static>) {
 
 #[unsafe(no_mangle)]
 fn tetra_may_spin_on(owner: &'static Task) -> bool {
-    features::is_on(Feature::MutexSpin) && of_task(owner).is_on_cpu() && !need_resched()
+    // Who has the big kernel lock gives it back by sleeping: the owner may spin for that one.
+    features::is_on(Feature::MutexSpin) && of_task(owner).is_on_cpu() && !need_resched() && current().task().lock_depth() == 0
 }
 
 #[unsafe(no_mangle)]
@@ -66,14 +67,19 @@ fn tetra_is_over(task: &'static Task) -> bool {
 
 #[unsafe(no_mangle)]
 fn tetra_begin_lending(owner: &'static Task, lender: &'static Task) {
-    wake::begin_lending(of_task(owner), of_task(lender).priority());
+    wake::begin_lending(of_task(owner), of_task(lender));
     lend_along(owner, of_task(lender));
 }
 
 #[unsafe(no_mangle)]
 fn tetra_raise_lending(owner: &'static Task, lender: &'static Task) {
-    wake::raise_lending(of_task(owner), of_task(lender).priority());
+    wake::raise_lending(of_task(owner), of_task(lender));
     lend_along(owner, of_task(lender));
+}
+
+#[unsafe(no_mangle)]
+fn tetra_is_more_urgent(one: &'static Task, other: &'static Task) -> bool {
+    of_task(one).priority() > of_task(other).priority()
 }
 
 #[unsafe(no_mangle)]
@@ -81,11 +87,18 @@ fn tetra_end_lending(owner: &'static Task) {
     wake::end_lending(of_task(owner));
 }
 
-/// The owner may itself wait for a mutex: then that one's owner must come first, and so on.
-fn lend_along(owner: &'static Task, lender: &Thread) {
-    let owners = core::iter::successors(owner.waits_for(), |owner| owner.waits_for());
+/// `waiter` may wait for a mutex: then its owner must be as urgent as `lender`, and if that one waits, whoever it waits for, and so on.
+///
+/// Context: any, without a thread's lock.
+///
+/// # Memory ordering
+/// The lender's urgency is stored before the barrier, and whom the waiter waits for is loaded behind it. A waiter stores whom it waits for before the barrier
+/// in `wake::begin_lending`, and its urgency is loaded behind that one. So one of the two lends.
+pub(super) fn lend_along(waiter: &'static Task, lender: &Thread) {
+    fence(Ordering::SeqCst);
+    let owners = core::iter::successors(waiter.waits_for(), |owner| owner.waits_for());
     for owner in owners.take(MAX_CHAIN) {
-        wake::raise_lending(of_task(owner), lender.priority());
+        wake::raise_lending(of_task(owner), lender);
     }
 }
 
@@ -108,12 +121,15 @@ pub(super) fn give_up_locks() {
     current().held_locks.clear();
 }
 
-/// The running thread has leaked a guard. Known only where held locks are noted.
+/// The running thread has leaked a guard. Known where held locks are noted, and wherever a mutex of the thread is waited for.
 fn holds_locks() -> bool {
     #[cfg(feature = "lockdep")]
-    return !crate::sync::lockdep::check_no_locks_held();
-    #[cfg(not(feature = "lockdep"))]
-    false
+    let is_noted = !crate::sync::lockdep::check_no_locks_held();
+    #[cfg(all(feature = "lock_stat", not(feature = "lockdep")))]
+    let is_noted = current().held_locks.iter().next().is_some();
+    #[cfg(not(any(feature = "lockdep", feature = "lock_stat")))]
+    let is_noted = false;
+    is_noted || current().nr_lending.load(Ordering::Relaxed) != 0
 }
 
 /// The running thread has said that it is over: has all who wait for a lock look whether it was their owner. Context: any.

@@ -7,7 +7,7 @@
 //! | sleeping locks | stay taken; who waits for them is woken to find that out (`blocking`) |
 //! | the big kernel lock | likewise; the scheduler does not give it back for the dead |
 //! | a join, `park`, `stop` | comes back with `Oopsed` |
-//! | a worker's queue | gets a new worker; the piece of work at which it died is never idle again (`workqueue`) |
+//! | a worker's queue | gets a new worker; the piece of work at which it died is dead, and who wants it is told so (`workqueue`) |
 //!
 //! # Memory ordering
 //! The dead says that it is over, passes a full barrier, and wakes who waits; see `blocking`.
@@ -18,6 +18,7 @@ use super::kthread;
 use super::switch;
 use super::thread::{self, Life, ThreadRef, current};
 use super::{blocking, workqueue};
+use crate::arch;
 use crate::cpu::task::TaskState;
 use core::mem;
 use core::sync::atomic::{Ordering, fence};
@@ -34,7 +35,11 @@ pub fn may_end() -> bool {
 /// Ends the running thread, which is broken, by the oops of this number.
 ///
 /// Context: thread, on the overflow stack of its core, irqs masked by one level, no depth counted. What was reported before is not undone by anything here.
-pub extern "C" fn end(number: usize) -> ! {
+///
+/// # Panics
+/// With irqs on: an interrupt between the choice of the next thread and the switch to it would run that thread twice.
+pub(crate) extern "C" fn end(number: usize) -> ! {
+    assert!(arch::irq::is_masked(), "a thread ends by an oops with irqs on");
     let me = current();
     mem::forget(ThreadRef::current());
     me.oops.store(number as u32, Ordering::Relaxed);

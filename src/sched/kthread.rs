@@ -22,6 +22,7 @@ use super::wake;
 use crate::arch::switch::Context;
 use crate::cpu;
 use crate::cpu::task::{Name, TaskState, set_current_state};
+use crate::sync::bkl;
 use crate::util::errno::Errno;
 use core::cell::UnsafeCell;
 use core::marker::PhantomData;
@@ -201,6 +202,7 @@ extern "C" fn entry<F: FnOnce() -> T, T>(before: usize, packet: usize) -> ! {
 }
 
 fn exit() -> ! {
+    bkl::give_back_at_end();
     blocking::give_up_locks();
     current().watcher.wake_up();
     switch::leave_for_good()

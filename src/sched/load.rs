@@ -3,7 +3,9 @@
 //! Load is the number of threads that run, are ready, or sleep uninterruptibly, averaged over 1, 5 and 15 minutes: every five seconds the average moves
 //! towards the number by a share of 1 - exp(-5 s / minutes). Fixed point with 11 bits, as Linux's, so that the figures compare.
 
-use super::run_queue::CORE;
+use super::run_queue::{CORE, IDLE_URGENCY};
+use super::thread_table::idle_of;
+use crate::arch::counter;
 use crate::cpu;
 use crate::time::{HZ, Timer};
 use core::fmt;
@@ -46,14 +48,30 @@ pub fn of_core(cpu: usize) -> CoreFigures {
     }
 }
 
+/// Counter ticks that core `cpu` has spent in its idle thread, up to now. Context: any; of a core that is just switching, a little less.
+pub fn idle_ticks(cpu: usize) -> u64 {
+    let core = CORE.on(cpu);
+    let before = core.idle_time.load(Ordering::Relaxed);
+    let is_idle = core.urgency.load(Ordering::Relaxed) == IDLE_URGENCY;
+    let since = idle_of(cpu).switched_at();
+    // A switch in between has moved what lay behind `since` into the sum: then only the sum is taken.
+    let is_same = core.idle_time.load(Ordering::Relaxed) == before;
+    before + if is_idle && is_same { counter::now().saturating_sub(since) } else { 0 }
+}
+
+/// Threads that sleep uninterruptibly and count as load. Context: any.
+pub fn nr_blocked() -> u32 {
+    let sleeping: i32 = CORE.iter().map(|core| core.nr_uninterruptible.load(Ordering::Relaxed)).sum();
+    u32::try_from(sleeping).unwrap_or(0)
+}
+
 /// Threads that run or are ready. Context: any.
 pub fn nr_running() -> u32 {
     cpu::online().map(|cpu| of_core(cpu).nr_running).sum()
 }
 
 fn nr_active() -> u32 {
-    let sleeping: i32 = CORE.iter().map(|core| core.nr_uninterruptible.load(Ordering::Relaxed)).sum();
-    nr_running() + u32::try_from(sleeping).unwrap_or(0)
+    nr_running() + nr_blocked()
 }
 
 /// Takes a sample every five seconds. A timer and not a tick: idle cores do not tick.

@@ -71,7 +71,7 @@ pub use self::{
     switch_point::touch_softlockup_watchdog,
     thread::{Thread, ThreadRef, current},
     timeout::{msleep, schedule_hrtimeout, schedule_timeout, usleep_range},
-    wake::{Busy, lend_priority, set_affinity, set_priority, try_to_wake_up, try_with_position, wake_up_process, with_position},
+    wake::{Busy, set_affinity, set_priority, try_to_wake_up, try_with_position, wake_up_process, with_position},
 };
 
 #[cfg(target_os = "none")]

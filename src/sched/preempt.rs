@@ -67,10 +67,11 @@ fn sleeping_in_atomic_context(place: &'static Location<'static>) {
 /// Context: thread, irqs on, no section counted; in one it does nothing.
 #[inline]
 pub fn cond_resched() -> bool {
-    if !IS_FULL {
-        switch_point::touch_softlockup_watchdog();
+    let may_switch = !cpu::is_atomic();
+    if !IS_FULL && may_switch {
+        switch_point::pass();
     }
-    let gives_way = need_resched() && !cpu::is_atomic();
+    let gives_way = may_switch && need_resched();
     if gives_way {
         switch::preempt_schedule();
     }

@@ -113,9 +113,18 @@ impl ReadyQueue {
     /// Takes the most urgent thread, the one that waits longest among equals.
     #[inline]
     pub fn pop(&mut self, links: &impl Links) -> Option<ThreadId> {
-        let priority = self.highest()?;
-        let id = self.first[usize::from(priority)];
-        self.remove(links, id, priority);
+        let list = usize::from(self.highest()?);
+        let id = self.first[list];
+        // Not `remove`: the first has none before it, which saves a third of the work.
+        let next = links.next(id);
+        self.first[list] = next;
+        if next == NONE {
+            self.last[list] = NONE;
+            self.map &= !(1 << list);
+        } else {
+            links.set_prev(next, NONE);
+        }
+        self.len -= 1;
         Some(id)
     }
 

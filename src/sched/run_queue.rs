@@ -118,7 +118,8 @@ pub(super) fn with_queue_of<R>(thread: &Thread, f: impl FnOnce(usize, &Core, &mu
         let cpu = thread.cpu();
         let core = CORE.on(cpu);
         let mut queue = core.queue.lock();
-        if thread.cpu() == cpu {
+        // Acquire: pairs with the release of who moved the thread here, under the queue's lock that it left.
+        if usize::from(thread.cpu.load(Ordering::Acquire)) == cpu {
             return f(cpu, core, &mut queue);
         }
     }

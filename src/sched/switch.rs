@@ -31,7 +31,7 @@ use super::thread_table::idle_of;
 use super::wake;
 use crate::arch::{self, counter, switch};
 use crate::cpu::task::TaskState;
-use crate::cpu::{self, IrqGuard, irq_guard};
+use crate::cpu::{self, IrqGuard, irq_guard, latency};
 use crate::irq::softirq;
 use crate::sync::{bkl, rcu};
 use core::sync::atomic::Ordering;
@@ -78,13 +78,16 @@ fn schedule_without_bkl() {
     bkl::take_again(depth);
 }
 
-/// Lets the threads of the same priority go first. With none ready it comes back at once.
+/// Lets the threads of the same priority go first. With none ready it comes back at once, unless the scheduler is wanted: by RCU, where sections are
+/// not told apart, or by whoever has asked this core to choose anew.
 ///
 /// Context: thread, irqs on.
 #[inline]
 pub fn yield_now() {
-    if CORE.this().nr_ready.load(Ordering::Relaxed) != 0 {
+    if CORE.this().nr_ready.load(Ordering::Relaxed) != 0 || need_resched() {
         schedule();
+    } else if !preempt::IS_FULL {
+        switch_point::pass();
     }
 }
 
@@ -110,14 +113,14 @@ fn switch_threads(why: Why) {
     rcu::on_switch(cpu);
     let (core, prev) = (CORE.on(cpu), current());
     let next = choose(cpu, core, prev, why);
+    if !preempt::IS_FULL {
+        switch_point::pass();
+    }
     if core::ptr::eq(prev, next) {
         return;
     }
 
     account(core, prev, next, why);
-    if !preempt::IS_FULL {
-        switch_point::touch_softlockup_watchdog();
-    }
     let (save, load) = (prev.context.get(), next.context.get());
     // SAFETY: irqs are masked and the depths are 0 (`check_context`). `next` was listed, so it is off its core or this one is just leaving it (idle), and
     // it is listed no more, so no other core takes it. `prev` is not loaded before `finish` clears its `on_cpu`.
@@ -217,6 +220,9 @@ fn account(core: &Core, prev: &Thread, next: &Thread, why: Why) {
     }
     prev.switched_at.store(now, Ordering::Relaxed);
     next.switched_at.store(now, Ordering::Relaxed);
+    if latency::is_on() {
+        latency::woken_thread_runs(next.woken_at.swap(0, Ordering::Relaxed));
+    }
 }
 
 /// Step 6. Context: the first thing that a thread does when it runs again, irqs masked.
@@ -240,6 +246,7 @@ fn finish(prev: &'static Thread) {
 pub(super) fn begin(before: usize) {
     // SAFETY: as in `switch_threads`.
     finish(unsafe { &*(before as *const Thread) });
+    latency::irqs_go_on();
     arch::irq::unmask();
     if preempt::IS_FULL {
         preempt_schedule();

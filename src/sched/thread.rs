@@ -28,7 +28,7 @@ use core::fmt;
 use core::ops::Deref;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
-pub use super::thread_table::{all, find, nr_threads};
+pub use super::thread_table::{all, find, last_pid, nr_threads};
 
 /// More than can be in use at once: a count that wrapped would free a stack under its thread.
 const MAX_REFS: u32 = 1 << 30;
@@ -87,6 +87,8 @@ pub struct Thread {
     pub(super) watcher: super::rcuwait::RcuWait,
     /// When it last came on or off a core, in counter ticks.
     pub(super) switched_at: AtomicU64,
+    /// The counter when it was queued by a wake-up, while `cpu::latency` measures; 0: it was not, or runs since.
+    pub(super) woken_at: AtomicU64,
     /// A timer ends its sleep at this moment of the monotonic clock; 0: none. Written by the thread itself.
     pub(super) sleeps_until: AtomicU64,
     /// Counter ticks that it has run.
@@ -127,6 +129,7 @@ impl Thread {
             signals: Signals::new(),
             watcher: super::rcuwait::RcuWait::new(),
             switched_at: AtomicU64::new(0),
+            woken_at: AtomicU64::new(0),
             sleeps_until: AtomicU64::new(0),
             run_time: AtomicU64::new(0),
             nr_voluntary: AtomicU64::new(0),
@@ -286,7 +289,7 @@ impl fmt::Debug for Thread {
 impl Thread {
     /// What its next owner finds. Context: under its lock, nobody's yet.
     pub(super) fn reset(&self) {
-        for counter in [&self.switched_at, &self.sleeps_until, &self.run_time, &self.nr_voluntary, &self.nr_involuntary] {
+        for counter in [&self.switched_at, &self.woken_at, &self.sleeps_until, &self.run_time, &self.nr_voluntary, &self.nr_involuntary] {
             counter.store(0, Ordering::Relaxed);
         }
         for flag in [&self.on_rq, &self.is_listed, &self.on_cpu] {

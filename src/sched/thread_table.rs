@@ -172,6 +172,11 @@ pub fn nr_threads() -> usize {
     FREE.lock().nr_used
 }
 
+/// The pid that was given last: as many threads were made since boot. Context: any.
+pub fn last_pid() -> u32 {
+    FREE.lock().next_pid.saturating_sub(1)
+}
+
 /// The thread of number `pid`, if it lives. Context: any.
 pub fn find(pid: u32) -> Option<ThreadRef> {
     all().find(|thread| thread.pid() == pid && !thread.is_idle())

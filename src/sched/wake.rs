@@ -12,6 +12,7 @@
 //!
 //! Neighbours: `switch` (the sleeper's half), `balance` (which core).
 
+use super::blocking;
 use super::features::{self, Feature};
 use super::kthread;
 use super::preempt;
@@ -21,7 +22,7 @@ use super::switch::{self, contributes_to_load};
 use super::thread::{self, Life, Thread, current};
 use crate::arch;
 use crate::cpu::task::TaskState;
-use crate::cpu::{self, PreemptGuard};
+use crate::cpu::{self, PreemptGuard, latency};
 use crate::upcalls;
 use crate::util::errno::Errno;
 use core::sync::atomic::{Ordering, fence};
@@ -58,6 +59,9 @@ pub fn try_to_wake_up(thread: &Thread, states: TaskState) -> bool {
         CORE.this().nr_uninterruptible.fetch_sub(1, Ordering::Relaxed);
     }
     thread.task().set_state(TaskState::RUNNING);
+    if latency::is_on() {
+        thread.woken_at.store(arch::counter::now(), Ordering::Relaxed);
+    }
     enqueue(thread, select_cpu(thread));
     CORE.this().nr_wakeups.fetch_add(1, Ordering::Relaxed);
     true
@@ -218,43 +222,35 @@ fn settle_affinity(thread: &Thread, mask: u32) {
     }
 }
 
-/// Gives `thread` a priority of its own. What is lent to it counts if it is more urgent.
+/// Gives `thread` a priority of its own. What is lent to it counts if it is more urgent. If it waits for a mutex, the owner becomes as urgent at once;
+/// what was lent before stays lent until the mutex is given back.
 ///
 /// Context: any.
 pub fn set_priority(thread: &Thread, priority: Priority) {
     let _pinned = PreemptGuard::new();
-    let _settled = thread.lock().lock();
+    let settled = thread.lock().lock();
     thread.own_priority.store(priority.number(), Ordering::Relaxed);
     requeue(thread);
+    drop(settled);
+    blocking::lend_along(thread.task(), thread);
 }
 
-/// Lends `thread` the priority of a waiter, `None`: takes it back. A mutex's waiter does it, so that its owner is not held up by what is in between.
-///
-/// Context: any.
-pub fn lend_priority(thread: &Thread, priority: Option<Priority>) {
-    let _pinned = PreemptGuard::new();
-    let _settled = thread.lock().lock();
-    // One more than the number; 0: nothing is lent.
-    thread.lent_priority.store(priority.map_or(0, |priority| priority.number() + 1), Ordering::Relaxed);
-    requeue(thread);
-}
-
-/// One more lock of `owner` is waited for: it runs with `priority` at least until `end_lending` was called as often.
+/// One more lock of `owner` is waited for: it runs with the priority of `lender` at least until `end_lending` was called as often.
 ///
 /// Context: any. Under the thread's lock, so that who lends and who takes back do not pass each other.
-pub(super) fn begin_lending(owner: &Thread, priority: Priority) {
+pub(super) fn begin_lending(owner: &Thread, lender: &Thread) {
     let _pinned = PreemptGuard::new();
     let _settled = owner.lock().lock();
     owner.nr_lending.store(owner.nr_lending.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-    lend_more(owner, priority);
+    lend_more(owner, lender);
 }
 
 /// One more waiter. Without effect if nobody waits for `owner` any more. Context: any.
-pub(super) fn raise_lending(owner: &Thread, priority: Priority) {
+pub(super) fn raise_lending(owner: &Thread, lender: &Thread) {
     let _pinned = PreemptGuard::new();
     let _settled = owner.lock().lock();
     if owner.nr_lending.load(Ordering::Relaxed) != 0 {
-        lend_more(owner, priority);
+        lend_more(owner, lender);
     }
 }
 
@@ -270,8 +266,11 @@ pub(super) fn end_lending(owner: &Thread) {
     }
 }
 
-fn lend_more(owner: &Thread, priority: Priority) {
-    let lent = priority.number() + 1;
+/// Context: under the owner's lock. The barrier is the one that `blocking::lend_along` speaks of.
+fn lend_more(owner: &Thread, lender: &Thread) {
+    fence(Ordering::SeqCst);
+    // One more than the number; 0: nothing is lent.
+    let lent = lender.priority().number() + 1;
     if lent > owner.lent_priority.load(Ordering::Relaxed) {
         owner.lent_priority.store(lent, Ordering::Relaxed);
         requeue(owner);
@@ -284,6 +283,10 @@ fn requeue(thread: &Thread) {
         let own = thread.own_priority.load(Ordering::Relaxed);
         let lent = thread.lent_priority.load(Ordering::Relaxed);
         let new = own.max(lent.saturating_sub(1));
+        if new == thread.priority.load(Ordering::Relaxed) {
+            // As before: it keeps its place among its equals.
+            return;
+        }
         let is_listed = thread.is_listed.load(Ordering::Relaxed);
         if is_listed {
             queue.unlist(core, thread);

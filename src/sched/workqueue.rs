@@ -7,8 +7,8 @@
 //!
 //! Delayed work is work with a timer that queues it.
 //!
-//! A worker whose piece faults is lost with that piece; another queue's worker makes a new one. The piece itself is never idle again: what waits for it
-//! waits for ever, and asked for again it does not run.
+//! A worker whose piece faults is lost with that piece; `kworkerd`, which does nothing else, makes a new one. The piece itself is dead: who waits for it or asks
+//! for it again is told so in a report, and does not wait.
 //!
 //! # Memory ordering
 //! The state word orders asking before running, and running before a wait that finds it idle; the queue's lock orders the list.
@@ -24,7 +24,9 @@ use crate::cpu::{self, NR_CPUS};
 use crate::irq::run_state::RunState;
 use crate::sync::IrqSpinLock;
 use crate::time::Timer;
+use crate::upcalls;
 use core::marker::PhantomPinned;
+use core::panic::Location;
 use core::pin::Pin;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
@@ -34,10 +36,14 @@ use core::time::Duration;
 const UNBOUND: usize = NR_CPUS;
 /// How often a wait looks again, rounded up to jiffies.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// How often `kworkerd` tries to make a worker.
+const TRY_AGAIN_MILLIS: u64 = 1000;
 
 /// What a queue knows of a piece of work: the head of every `Work<T>`.
 struct Item {
     state: RunState,
+    /// Its function died, so it neither ends nor runs again.
+    is_dead: AtomicBool,
     /// Queue in which it was last put. Written by who links it.
     queue: AtomicUsize,
     /// Next in the queue, under its lock.
@@ -65,6 +71,8 @@ struct Queue {
     worker: RcuWait,
     /// Address of the worker's block.
     thread: AtomicUsize,
+    /// What the worker does now. Written by the worker.
+    running: AtomicPtr<Item>,
     /// The worker has died, and another was not made yet.
     is_orphaned: AtomicBool,
     /// Pieces that were put in, and that are done. Their order is that of the list, so a flush waits for a number.
@@ -77,6 +85,7 @@ static QUEUES: [Queue; NR_CPUS + 1] = [const {
         list: IrqSpinLock::new(List { head: AtomicPtr::new(ptr::null_mut()), tail: AtomicPtr::new(ptr::null_mut()) }),
         worker: RcuWait::new(),
         thread: AtomicUsize::new(0),
+        running: AtomicPtr::new(ptr::null_mut()),
         is_orphaned: AtomicBool::new(false),
         nr_queued: AtomicU64::new(0),
         nr_done: AtomicU64::new(0),
@@ -87,7 +96,8 @@ impl<T: Sync + 'static> Work<T> {
     /// Work that runs `function`.
     pub const fn new(data: T, function: fn(Pin<&Self>)) -> Self {
         let (queue, next) = (AtomicUsize::new(UNBOUND), AtomicPtr::new(ptr::null_mut()));
-        Self { item: Item { state: RunState::new(), queue, next, call: call::<T> }, function, data, _pinned: PhantomPinned }
+        let item = Item { state: RunState::new(), is_dead: AtomicBool::new(false), queue, next, call: call::<T> };
+        Self { item, function, data, _pinned: PhantomPinned }
     }
 
     /// Its data.
@@ -133,8 +143,24 @@ impl<T: Sync + 'static> Work<T> {
         if asked == Some(true) {
             self.item.queue.store(queue, Ordering::Relaxed);
             link(NonNull::from(self.get_ref()).cast());
+        } else if asked.is_some() && self.is_dead() {
+            return false;
         }
         asked.is_some()
+    }
+
+    /// Its function died; that is reported. Out of line, as only who finds it running asks. Context: any.
+    #[cold]
+    #[track_caller]
+    fn is_dead(&self) -> bool {
+        let is_dead = self.item.is_dead.load(Ordering::Acquire);
+        if is_dead {
+            upcalls::bug_report(
+                format_args!("a piece of work is wanted whose function has died: it never runs or ends again"),
+                Location::caller(),
+            );
+        }
+        is_dead
     }
 
     /// Waits until the work, if it was asked for, is done: Linux's `flush_work`.
@@ -169,8 +195,9 @@ impl<T: Sync + 'static> Work<T> {
     }
 
     #[cold]
+    #[track_caller]
     fn sleep_until(&self, holds: impl Fn(&RunState) -> bool) {
-        while !holds(&self.item.state) {
+        while !holds(&self.item.state) && !self.is_dead() {
             set_current_state(TaskState::UNINTERRUPTIBLE);
             schedule_timeout(LOOK_AGAIN);
         }
@@ -178,7 +205,7 @@ impl<T: Sync + 'static> Work<T> {
 }
 
 impl<T: Sync + 'static> Drop for Work<T> {
-    /// Cancels it and waits. Context: as `cancel_sync`, unless it is idle.
+    /// Cancels it and waits. Work whose function died goes as well: the dead thread will not touch it. Context: as `cancel_sync`, unless it is idle.
     fn drop(&mut self) {
         self.cancel_sync();
     }
@@ -234,7 +261,9 @@ fn work(queue: &Queue) {
     loop {
         queue.worker.wait_until(TaskState::IDLE, || queue.nr_queued.load(Ordering::Acquire) != queue.nr_done.load(Ordering::Relaxed));
         while let Some(item) = take(queue) {
+            queue.running.store(item.as_ptr(), Ordering::Relaxed);
             run(item);
+            queue.running.store(ptr::null_mut(), Ordering::Relaxed);
             // Release: what the work did comes before. Pairs with the acquire in `flush`.
             queue.nr_done.fetch_add(1, Ordering::Release);
         }
@@ -270,7 +299,13 @@ pub fn flush() {
 
 /// Makes the workers. Context: boot, thread, once, when all cores run.
 pub fn start() {
-    cpu::online().chain([UNBOUND]).for_each(|queue| start_worker(worker_of(queue), queue));
+    for queue in cpu::online().chain([UNBOUND]) {
+        start_worker(queue);
+    }
+    match Builder::new("kworkerd").run(replace_lost_workers) {
+        Ok(maker) => maker.detach(),
+        Err(error) => crate::pr_err!("workqueue: no kworkerd: {:?}: a worker that dies has no successor", error),
+    }
 }
 
 /// What the worker of a queue shall be like.
@@ -280,35 +315,49 @@ fn worker_of(queue: usize) -> Builder {
     if queue == UNBOUND { worker } else { worker.bind(queue) }
 }
 
-fn start_worker(builder: Builder, queue: usize) {
-    match builder.run(move || work(&QUEUES[queue])) {
+/// False if there is no thread to be had; that was reported.
+fn start_worker(queue: usize) -> bool {
+    match worker_of(queue).run(move || work(&QUEUES[queue])) {
         Ok(worker) => worker.detach(),
-        Err(error) => crate::pr_err!("workqueue: no worker for queue {}: {:?}: work that is put there will not run", queue, error),
+        Err(error) => {
+            crate::pr_err!("workqueue: no worker for queue {}: {:?}: work that is put there does not run", queue, error);
+            return false;
+        }
     }
+    true
 }
 
-/// What makes new workers, one for each queue that may lose its own: asked for in a queue that has one.
-static SUCCESSIONS: [Work<()>; NR_CPUS + 1] = [const { Work::new((), |_| replace_lost_workers()) }; NR_CPUS + 1];
+/// Where `kworkerd` sleeps.
+static SUCCESSION: RcuWait = RcuWait::new();
 
-/// The running thread, `me`, is dying: if it is a worker, its queue gets a new one. Context: any.
+/// The running thread, `me`, is dying: if it is a worker, its piece of work is dead, and its queue gets a new one. Context: any.
 pub(super) fn on_death(me: &Thread) {
-    let is_mine = |queue: &Queue| queue.thread.load(Ordering::Relaxed) == ptr::from_ref(me).addr();
-    let Some(lost) = QUEUES.iter().position(is_mine) else { return };
-    QUEUES[lost].is_orphaned.store(true, Ordering::Release);
-    let has_worker = |queue: &Queue| queue.thread.load(Ordering::Relaxed) != 0 && !queue.is_orphaned.load(Ordering::Relaxed);
-    if let Some(other) = QUEUES.iter().position(has_worker) {
-        Pin::static_ref(&SUCCESSIONS[lost]).queue_in(other);
+    let is_mine = |queue: &&Queue| queue.thread.load(Ordering::Relaxed) == ptr::from_ref(me).addr();
+    let Some(lost) = QUEUES.iter().find(is_mine) else { return };
+    // SAFETY: null, or work that runs and will never be idle, so it lives: its drop waits for that, or for what is stored here.
+    if let Some(item) = unsafe { lost.running.load(Ordering::Relaxed).as_ref() } {
+        item.is_dead.store(true, Ordering::Release);
     }
+    lost.is_orphaned.store(true, Ordering::Release);
+    SUCCESSION.wake_up();
 }
 
-/// Context: a worker.
+/// What `kworkerd` does, for ever.
 fn replace_lost_workers() {
-    for (index, queue) in QUEUES.iter().enumerate() {
-        // Acquire: what the dead did comes before what its successor does.
-        if queue.is_orphaned.swap(false, Ordering::Acquire) {
+    // Acquire: what the dead did comes before what its successor does.
+    let is_orphaned = |queue: &Queue| queue.is_orphaned.load(Ordering::Acquire);
+    loop {
+        SUCCESSION.wait_until(TaskState::IDLE, || QUEUES.iter().any(is_orphaned));
+        for (index, queue) in QUEUES.iter().enumerate().filter(|(_, queue)| is_orphaned(queue)) {
+            // First: the successor may die at once, too.
+            queue.is_orphaned.store(false, Ordering::Relaxed);
+            queue.running.store(ptr::null_mut(), Ordering::Relaxed);
+            queue.thread.store(0, Ordering::Relaxed);
             // The piece that it died of is as done as it will ever be.
             queue.nr_done.fetch_add(1, Ordering::Release);
-            start_worker(worker_of(index), index);
+            while !start_worker(index) {
+                super::msleep(TRY_AGAIN_MILLIS);
+            }
         }
     }
 }

@@ -194,6 +194,26 @@ impl Context<'_> {
         if self.interrupted() { Err(CommandError::Interrupted) } else { Ok(()) }
     }
 
+    /// Waits for about `time` for a key, and takes it. What was typed ahead comes first.
+    ///
+    /// Context: thread; sleeps.
+    ///
+    /// # Errors
+    /// `CommandError::Interrupted` if the key is Ctrl-C.
+    pub fn key(&self, time: Duration) -> Result<Option<u8>, CommandError> {
+        if let Some(byte) = self.port.read_ahead() {
+            return Ok(Some(byte));
+        }
+        self.pause(time)?;
+        Ok(self.port.read_ahead())
+    }
+
+    /// Whether the output goes to the terminal itself, and not through a pipe or to a view: then it may move the cursor.
+    #[must_use]
+    pub const fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
     /// Says on the terminal, past any pipe, why the command fails; gives the error to return.
     pub fn fail(&self, why: fmt::Arguments<'_>) -> CommandError {
         self.port.complain(self.name, why);

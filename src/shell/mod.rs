@@ -22,6 +22,8 @@ mod filter_tail;
 mod history;
 mod isolate;
 mod keys;
+#[cfg(target_os = "none")]
+pub mod labs;
 mod line;
 mod options;
 mod parse;
@@ -52,6 +54,9 @@ pub use self::row::Row;
 pub use self::terminal::SerialTerminal;
 #[doc(inline)]
 pub use crate::__command as command;
+#[cfg(target_os = "none")]
+#[doc(inline)]
+pub use crate::__lab as lab;
 
 use self::exec::Executor;
 use self::port::Raw;

@@ -73,8 +73,13 @@ impl Port {
 
     /// The next byte: what was typed ahead comes first.
     pub(super) fn read(&self) -> Option<u8> {
+        self.read_ahead().or_else(|| self.console.get()?.try_read())
+    }
+
+    /// The next byte that was typed ahead: what [`poll_interrupt`](Self::poll_interrupt) has looked at.
+    pub(super) fn read_ahead(&self) -> Option<u8> {
         if self.len.get() == 0 {
-            return self.console.get()?.try_read();
+            return None;
         }
         let head = self.head.get();
         self.head.set((head + 1) % TYPE_AHEAD);

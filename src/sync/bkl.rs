@@ -2,7 +2,8 @@
 //!
 //! What kernels began with on several cores, here to be learned from: it makes code safe that was written for one core, and nothing faster. A thread
 //! takes it as often as it likes; the last `unlock_kernel` gives it back. Over a sleep, of whatever kind, the scheduler gives it back and takes it again,
-//! so it never stands in a ring of locks; but what it protects may have changed behind every call that sleeps. Preemption leaves it where it is.
+//! so it never stands in a ring of locks; but what it protects may have changed behind every call that sleeps. Preemption leaves it
+//! where it is; a `yield_now` that finds another thread ready is a sleep.
 //! `lockdep` does not watch it: it may be taken in any order with sleeping locks, just because it is lost when one of them is waited for.
 //!
 //! ```no_run
@@ -104,6 +105,19 @@ pub(crate) fn release_for_sleep() -> u32 {
 /// The sleep is over: takes it as before. Context: thread, from the scheduler; may sleep again.
 #[cold]
 pub(crate) fn take_again(depth: u32) {
+    let me = cpu::current();
+    // The sleep may be one for a mutex, and not be over.
+    let waits_for = me.waits_for();
     take();
-    cpu::current().set_lock_depth(depth);
+    me.set_waits_for(waits_for);
+    me.set_lock_depth(depth);
+}
+
+/// The running thread ends: with the lock it would keep it for ever, so that is reported, and it is given back. Context: thread.
+pub(crate) fn give_back_at_end() {
+    let me = cpu::current();
+    if me.lock_depth() != 0 {
+        upcalls::bug_report(format_args!("{me} ends with the big kernel lock; it is given back"), Location::caller());
+        release_for_sleep();
+    }
 }

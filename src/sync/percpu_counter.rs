@@ -11,7 +11,7 @@
 //! use tetra::sync::CounterCell;
 //! tetra::per_cpu! {
 //!     /// Requests served.
-//!     static SERVED: CounterCell = CounterCell::new();
+//!     near static SERVED: CounterCell = CounterCell::new();
 //! }
 //! SERVED.inc();
 //! SERVED.add(5);

@@ -7,8 +7,8 @@
 //! comes in between, and it only keeps the compiler from moving accesses out of the section. Bottom halves and irqs are marked as ever. With
 //! `debug` the depth is counted there too, so that sleeping in the section is found.
 
-use crate::arch::{barrier, count};
-use crate::cpu::irq_guard;
+use crate::arch::barrier;
+use crate::cpu::{bottom_half, irq_guard, preempt};
 
 #[cfg(all(feature = "preempt_none", feature = "preempt_voluntary"))]
 compile_error!("`preempt_none` and `preempt_voluntary` are two preemption models: choose one, or neither for full preemption");
@@ -47,12 +47,12 @@ unsafe impl Policy for PreemptDisabled {
 
     #[inline(always)]
     fn enter() {
-        if COUNTS_PREEMPTION { count::enter_preempt_off() } else { barrier::compiler() }
+        if COUNTS_PREEMPTION { preempt::preempt_disable() } else { barrier::compiler() }
     }
 
     #[inline(always)]
     fn leave() {
-        if COUNTS_PREEMPTION { count::leave_preempt_off() } else { barrier::compiler() }
+        if COUNTS_PREEMPTION { preempt::end_section() } else { barrier::compiler() }
     }
 }
 
@@ -62,12 +62,12 @@ unsafe impl Policy for BottomHalfDisabled {
 
     #[inline(always)]
     fn enter() {
-        count::enter_bh_off();
+        bottom_half::local_bh_disable();
     }
 
     #[inline(always)]
     fn leave() {
-        count::leave_bh_off();
+        bottom_half::end_section();
     }
 }
 

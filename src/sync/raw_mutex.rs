@@ -57,6 +57,10 @@ impl From<LockError> for Errno {
     }
 }
 
+/// Looks at the word before a thread stops spinning: about as long as two context switches take. Without an end, an owner that gives the mutex back and
+/// takes it again would never hand it to who only spins.
+const MAX_SPINS: u32 = 512;
+
 /// Mutual exclusion between threads.
 pub(super) struct RawMutex {
     word: AtomicUsize,
@@ -117,7 +121,7 @@ impl RawMutex {
 
     /// As `lock`, unknown to the checks: for the lock that is given back over a sleep.
     pub fn lock_unwatched(&self, sleep: Sleep) -> Result<(), LockError> {
-        if self.word.cmpxchg_zero_acquire(arch::current()).is_ok() || self.spin() { Ok(()) } else { self.wait(sleep) }
+        if self.word.cmpxchg_zero_acquire(arch::current()).is_ok() || self.spin(sleep) { Ok(()) } else { self.wait(sleep) }
     }
 
     /// The reverse of `lock_unwatched`.
@@ -144,7 +148,7 @@ impl RawMutex {
     fn lock_slow(&self, sleep: Sleep, subclass: u8) -> Result<(), LockError> {
         assert!(!self.is_mine(), "{} locks a mutex that it has locked already: it would wait for itself for ever", cpu::current());
         let wait = self.meta.contended(Access::Exclusive, subclass);
-        let result = if self.spin() { Ok(()) } else { self.wait(sleep) };
+        let result = if self.spin(sleep) { Ok(()) } else { self.wait(sleep) };
         // The figures of a wait are a core's.
         let _pinned = PreemptGuard::new();
         let _ended_first = wait;
@@ -152,23 +156,24 @@ impl RawMutex {
     }
 
     /// Spins while that promises to be quick. True if it got the mutex.
-    fn spin(&self) -> bool {
-        loop {
+    fn spin(&self, sleep: Sleep) -> bool {
+        for _ in 0..MAX_SPINS {
             let word = self.word.read();
             if word == 0 {
                 if self.word.cmpxchg_zero_acquire(arch::current()).is_ok() {
                     return true;
                 }
-            } else if word & FLAGS != 0 || !owner(word).is_some_and(upcalls::may_spin_on) {
+            } else if word & FLAGS != 0 || sleep.is_ended() || !owner(word).is_some_and(upcalls::may_spin_on) {
                 return false;
             }
             arch::relax();
         }
+        false
     }
 
     fn wait(&self, sleep: Sleep) -> Result<(), LockError> {
         let me = cpu::current();
-        let is_owner_dead = || me.waits_for().is_some_and(upcalls::is_over);
+        let is_owner_dead = || owner(self.word.read()).is_some_and(upcalls::is_over);
         let waited = self.room.wait_for_turn(sleep, Kind::Exclusive, |_| self.enter(me), |waiters| self.leave(waiters), is_owner_dead);
         me.set_waits_for(None);
         waited.map_err(|why| match why {
@@ -245,10 +250,13 @@ impl RawMutex {
 
     /// Makes the first waiter the owner. Context: the owner, under the room's lock.
     fn hand_over(&self, waiters: &mut Waiters) {
-        waiters.pass_over_dead();
+        let nr_dead = waiters.pass_over_dead();
         let Some((next, _)) = waiters.first() else {
-            // The last waiter has just given up.
+            // The last waiter has just given up, or is dead.
             self.word.store_release(0);
+            if nr_dead != 0 {
+                upcalls::end_lending(cpu::current());
+            }
             return;
         };
         // The word first: the next owner runs as soon as it is called, and may unlock.
@@ -256,16 +264,18 @@ impl RawMutex {
         self.word.store_release(ptr::from_ref(next).addr() | if is_alone { 0 } else { WAITERS });
         next.set_waits_for(None);
         waiters.call_first();
-        let mut is_first = true;
-        waiters.for_each(|waiter| {
-            waiter.set_waits_for(Some(next));
-            if is_first {
-                upcalls::begin_lending(next, waiter)
-            } else {
-                upcalls::raise_lending(next, waiter)
-            }
-            is_first = false;
-        });
+        waiters.for_each(|waiter| waiter.set_waits_for(Some(next)));
+        if let Some((second, _)) = waiters.first() {
+            upcalls::begin_lending(next, second);
+            // From here on whoever becomes more urgent while it waits lends by itself; who was more urgent before is found here.
+            let mut most_urgent = second;
+            waiters.for_each(|waiter| {
+                if upcalls::is_more_urgent(waiter, most_urgent) {
+                    most_urgent = waiter;
+                }
+            });
+            upcalls::raise_lending(next, most_urgent);
+        }
         upcalls::end_lending(cpu::current());
     }
 }

@@ -57,12 +57,20 @@ impl Tokens {
         if self.word.dec_if_positive_acquire().is_some() { Ok(()) } else { self.take_slow(sleep) }
     }
 
-    /// Gives a token back, or to who has waited longest. Context: any.
+    /// Gives a token back, or to who has waited longest. Beyond `i32::MAX` tokens it is lost. Context: any.
     #[inline(always)]
     pub fn give(&self) {
-        if self.word.inc_unless_negative_release().is_none() {
-            self.give_slow();
+        match self.word.inc_unless_negative_release() {
+            None => self.give_slow(),
+            Some(sum) if sum < 0 => self.saturate(),
+            Some(_) => {}
         }
+    }
+
+    /// There are as many as the word can count: this one is one too many, and is lost.
+    #[cold]
+    fn saturate(&self) {
+        self.word.set(i32::MAX);
     }
 
     #[inline]

@@ -47,6 +47,11 @@ impl Sleep {
     /// A fatal signal.
     pub const KILLABLE: Self = Self { state: TaskState::KILLABLE, timeout: None };
 
+    /// A signal has come that ends it. Context: the thread that sleeps.
+    pub fn is_ended(self) -> bool {
+        upcalls::is_signal_pending(self.state)
+    }
+
     /// This much time, too; never less.
     pub const fn at_most(self, timeout: Duration) -> Self {
         Self { timeout: Some(timeout), ..self }
@@ -103,6 +108,25 @@ impl Note {
     fn new(kind: Kind) -> Self {
         let nobody = || Cell::new(ptr::null());
         Self { task: cpu::current(), kind, is_called: AtomicBool::new(false), is_queued: Cell::new(false), next: nobody(), prev: nobody() }
+    }
+
+    /// Sleeps until it is called, or something else ends the sleep.
+    fn wait_to_be_called(
+        &self,
+        state: TaskState,
+        left: &mut Option<Duration>,
+        is_hopeless: impl Fn() -> bool,
+    ) -> Result<(), Option<WaitError>> {
+        loop {
+            task::set_current_state(state);
+            if self.is_called.load_acquire() {
+                return Ok(());
+            }
+            if is_hopeless() {
+                return Err(None);
+            }
+            doze(state, left).map_err(Some)?;
+        }
     }
 }
 
@@ -241,7 +265,8 @@ impl WaitRoom {
     }
 
     /// Waits until it is called, unless `enter` finds, under the lock, that it need not. If something else ends the wait, `leave` is called under the
-    /// lock, with the thread out of the queue. `is_hopeless` says that nobody will ever call: asked before each sleep, with the state set.
+    /// lock, with the thread out of the queue. `is_hopeless` says that nobody will ever call: asked before each sleep, with the state set, and once more
+    /// under the lock, since what it saw may have changed hands meanwhile.
     ///
     /// Context: thread, may sleep.
     ///
@@ -252,7 +277,7 @@ impl WaitRoom {
         sleep: Sleep,
         kind: Kind,
         enter: impl FnOnce(&mut Waiters) -> bool,
-        leave: impl FnOnce(&mut Waiters),
+        leave: impl Fn(&mut Waiters),
         is_hopeless: impl Fn() -> bool,
     ) -> Result<(), Option<WaitError>> {
         let note = Note::new(kind);
@@ -267,35 +292,35 @@ impl WaitRoom {
         if has_entered {
             return Ok(());
         }
+        // A wait may stand inside another: the big kernel lock is taken again at the end of any sleep.
+        let outer = note.task.waits_on();
         note.task.set_waits_on(ptr::from_ref(self).addr());
         let mut left = sleep.timeout;
         let result = loop {
-            task::set_current_state(sleep.state);
-            if note.is_called.load_acquire() {
-                break Ok(());
+            let result = note.wait_to_be_called(sleep.state, &mut left, &is_hopeless);
+            note.task.set_state(TaskState::RUNNING);
+            if result.is_ok() {
+                break result;
             }
-            if is_hopeless() {
-                break Err(None);
-            }
-            if let Err(error) = doze(sleep.state, &mut left) {
-                break Err(Some(error));
+            let settled = self.with(|waiters| {
+                // The turn may have come meanwhile: then it was taken, and is kept.
+                if !note.is_queued.get() {
+                    return Some(Ok(()));
+                }
+                if result == Err(None) && !is_hopeless() {
+                    return None;
+                }
+                // SAFETY: it is queued.
+                unsafe { waiters.unlink(&raw const note) };
+                leave(waiters);
+                Some(result)
+            });
+            if let Some(result) = settled {
+                break result;
             }
         };
-        note.task.set_state(TaskState::RUNNING);
-        note.task.set_waits_on(0);
-        if result.is_ok() {
-            return Ok(());
-        }
-        self.with(|waiters| {
-            // The turn may have come meanwhile: then it was taken, and is kept.
-            if !note.is_queued.get() {
-                return Ok(());
-            }
-            // SAFETY: it is queued.
-            unsafe { waiters.unlink(&raw const note) };
-            leave(waiters);
-            result
-        })
+        note.task.set_waits_on(outer);
+        result
     }
 
     /// Waits until `condition` holds. It is asked with the thread queued and its state set, so it must not sleep.

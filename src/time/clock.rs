@@ -88,7 +88,8 @@ fn scale() -> TickScale {
 /// Context: any.
 #[inline(always)]
 pub fn ktime_get() -> Ktime {
-    Ktime(scale().ticks_to_ns(counter::now()))
+    // The other ratio is not loaded: an atomic load is made even if nobody uses it.
+    Ktime(TickScale::from_parts(NS_PER_TICK.load(Relaxed), 0).ticks_to_ns(counter::now()))
 }
 
 /// The raw monotonic clock: the same, as nothing steers the clocks here.

@@ -15,6 +15,7 @@ pub mod exception;
 pub mod gate;
 pub mod irq;
 pub mod layout;
+mod mem;
 pub mod mmio;
 pub mod mmu;
 pub mod page;
@@ -98,6 +99,20 @@ macro_rules! percpu_offset {
     }};
 }
 pub use crate::percpu_offset;
+
+/// The address, in the per-CPU area at `$area`, of the copy of a symbol in `.percpu.near`: one ADD.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! percpu_near {
+    ($symbol:path, $area:expr) => {{
+        let area: usize = $area;
+        let address: usize;
+        // SAFETY: an addition. The relocation keeps 12 bits without a check; the linker script asserts that `.percpu.near` ends below 4096.
+        unsafe { core::arch::asm!("add {}, {}, #:lo12:{}", out(reg) address, in(reg) area, sym $symbol, options(pure, nomem, nostack, preserves_flags)) };
+        address
+    }};
+}
+pub use crate::percpu_near;
 
 /// Hints that this is a spin loop (YIELD).
 #[inline(always)]

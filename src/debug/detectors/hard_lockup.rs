@@ -1,8 +1,8 @@
 //! Hard lockup: a core that takes no interrupts, noticed by another core.
 //!
 //! Each core looks at the next one in the ring of cores, and if that is dead, at the one behind it: so every dead core is seen by the nearest living one.
-//! An old beat is suspected at one look and reported at the next, a beat later: if the emulator's host stopped the whole machine all beats are old at
-//! once, and fresh by the next look.
+//! An old beat is suspected at one look and reported at a later one, half a beat later at least: if the emulator's host stopped the whole machine all beats
+//! are old at once, and fresh by then, whichever core looks.
 //!
 //! What can be said of such a core: if it waits for a lock it answers from its spin loop (`debug::attention`); else there is what it left in memory, its
 //! thread, the locks held, and where it last masked interrupts. There is no NMI on this machine.
@@ -15,9 +15,10 @@ use super::ticks;
 use super::watchdog::{self, Watch, watch_of};
 use crate::arch::{NR_CPUS, counter};
 use crate::cpu;
-use crate::debug::show::{self, Seconds, Turn};
+use crate::debug::report_log::Turn;
+use crate::debug::show::{self, Seconds};
 use crate::log::{KERN_EMERG, KERN_NOTICE};
-use core::sync::atomic::Ordering::Relaxed;
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 /// What a look at another core's beat says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +58,14 @@ fn look(watch: &Watch, now: u64, thresh: u32) -> Pulse {
     if reported == beat {
         return Pulse::Known;
     }
-    if watch.suspected.swap(beat, Relaxed) != beat || age < ticks(thresh) {
+    if watch.suspected.load(Acquire) != beat {
+        watch.suspected_at.store(now, Relaxed);
+        // Release: whoever finds the suspicion finds when it arose.
+        watch.suspected.store(beat, Release);
+        return Pulse::Suspected;
+    }
+    let has_had_time = now.saturating_sub(watch.suspected_at.load(Relaxed)) >= watchdog::period(thresh) / 2;
+    if !has_had_time || age < ticks(thresh) {
         return Pulse::Suspected;
     }
     // Only one core reports it.

@@ -15,7 +15,9 @@ use super::ticks;
 use crate::arch::counter;
 use crate::cpu::Task;
 use crate::cpu::task::TaskState;
-use crate::debug::show::{self, Seconds, Turn};
+use crate::debug::panic;
+use crate::debug::report_log::Turn;
+use crate::debug::show::{self, Seconds};
 use crate::log::{KERN_ERR, KERN_NOTICE};
 use crate::sched::kthread::Builder;
 use crate::sched::thread::{self, Thread};
@@ -103,7 +105,7 @@ fn look_at_all(timeout: u32) {
         show::line(KERN_ERR, format_args!("hung_task: {} more are blocked as long; `sysrq w` lists them", nr_found - MAX_REPORTS));
     }
     if nr_found > 0 && Setting::HungTaskPanic.is_on() {
-        panic!("{nr_found} hung tasks (hung_task_panic)");
+        panic::end_kernel(format_args!("{nr_found} hung tasks (hung_task_panic)"));
     }
 }
 

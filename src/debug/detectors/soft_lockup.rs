@@ -8,7 +8,9 @@ use super::settings::Setting;
 use super::ticks;
 use super::watchdog::{self, Watch};
 use crate::arch::counter;
-use crate::debug::show::{self, Seconds, Turn};
+use crate::debug::report_log::Turn;
+use crate::debug::show::{self, Seconds};
+use crate::debug::taint::{Taint, add_taint};
 use crate::log::{KERN_EMERG, KERN_NOTICE};
 use crate::sched::switch_point;
 use crate::{cpu, sched};
@@ -62,6 +64,7 @@ fn report(cpu: usize, stuck: u64) {
         );
     }
     drop(turn);
+    add_taint(Taint::SoftLockup);
     if Setting::SoftlockupPanic.is_on() {
         panic!("soft lockup on cpu{cpu} (softlockup_panic)");
     }

@@ -13,7 +13,7 @@
 
 use super::settings::Setting;
 use super::{hard_lockup, soft_lockup, ticks};
-use crate::arch::{NR_CPUS, count, counter};
+use crate::arch::{NR_CPUS, counter};
 use crate::irq::ipi;
 use crate::per_cpu;
 use crate::time::HrTimer;
@@ -31,6 +31,8 @@ pub(super) struct Watch {
     pub soft_reported: AtomicU64,
     /// The beat that another core found old once: if it still is the last one the next time, the core is dead.
     pub suspected: AtomicU64,
+    /// When that was: the counter.
+    pub suspected_at: AtomicU64,
     /// The beat after which a hard lockup was reported; 0: none is going on.
     pub hard_reported: AtomicU64,
     /// Soft and hard lockups so far.
@@ -43,6 +45,7 @@ per_cpu! {
         beat: AtomicU64::new(0),
         soft_reported: AtomicU64::new(0),
         suspected: AtomicU64::new(0),
+        suspected_at: AtomicU64::new(0),
         hard_reported: AtomicU64::new(0),
         nr_soft: AtomicU64::new(0),
         nr_hard: AtomicU64::new(0),
@@ -136,6 +139,5 @@ fn on_beat(timer: Pin<&HrTimer<()>>) {
     hard_lockup::end_of(watch, last, now);
     soft_lockup::look(watch, last, now, thresh);
     hard_lockup::look_at_others(now, thresh);
-    // What comes next to count 0 finds the mark, and so passes a switch point.
-    count::mark_work();
+    sched::switch_point::ask();
 }

@@ -1,6 +1,7 @@
 //! `reboot`, `poweroff`, `panic` and `fault`: how a kernel, or a thread of it, ends on purpose.
 
-use crate::cpu::{self, PreemptGuard};
+use crate::cpu;
+use crate::debug::panic;
 use crate::debug::provoke::{self, Crash};
 use crate::irq::ipi;
 use crate::platform::hardware;
@@ -42,11 +43,9 @@ shell::command! {
     usage: "panic [TEXT]",
     help: "the report of a panic, and the end",
     run: |_, args| {
-        // In a section it is the kernel that ends, and not the command.
-        let _kernel_and_not_thread = PreemptGuard::new();
         match *args {
-            [] => panic!("asked for at the prompt"),
-            [text] => panic!("{text}"),
+            [] => panic::end_kernel(format_args!("asked for at the prompt")),
+            [text] => panic::end_kernel(format_args!("{text}")),
             _ => Err(CommandError::Usage),
         }
     },

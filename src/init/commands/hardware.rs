@@ -21,11 +21,11 @@ macro_rules! command_of_view {
 }
 
 command_of_view!("version", "/proc/version", "which kernel this is, and how it was built", version);
-command_of_view!("uptime", "/proc/uptime", "how long the machine has run, in seconds and in ticks", uptime);
 command_of_view!("cmdline", "/proc/cmdline", "the boot arguments", cmdline);
-command_of_view!("cpus", "/proc/cpuinfo", "the cores: state, level at entry, interrupts and ticks taken", cpus);
+command_of_view!("cpus", "/sys/kernel/debug/cpus", "the cores: state, level at entry, interrupts and ticks taken", cpus);
 command_of_view!("irq", "/proc/interrupts", "interrupt lines: how often each core took which, and whose it is", interrupts);
-command_of_view!("mem", "/proc/iomem", "the map of physical memory: RAM, what is reserved in it, devices", mem);
+command_of_view!("mem", "/sys/kernel/debug/memory_map", "the map of physical memory: RAM, what is reserved in it, devices", mem);
+command_of_view!("iomem", "/proc/iomem", "physical addresses: RAM, what is reserved in it, devices", iomem);
 command_of_view!("params", "/proc/params", "the boot arguments that are known, and which were given", known_params);
 
 shell::command! {
@@ -60,12 +60,6 @@ fn version(out: &mut dyn Write) -> Result<(), ViewError> {
     Ok(())
 }
 
-fn uptime(out: &mut dyn Write) -> Result<(), ViewError> {
-    let up = time::uptime();
-    writeln!(out, "{}.{:02} s, {} jiffies of {} Hz", up.as_secs(), up.subsec_millis() / 10, time::jiffies(), time::HZ)?;
-    Ok(())
-}
-
 fn cmdline(out: &mut dyn Write) -> Result<(), ViewError> {
     writeln!(out, "{}", init::command_line())?;
     Ok(())
@@ -96,21 +90,25 @@ fn interrupts(out: &mut dyn Write) -> Result<(), ViewError> {
     }
     writeln!(out)?;
     for status in lines::status() {
-        write!(out, "{:4}:", status.line)?;
+        let sgi = ipi::NAMES.iter().find(|(sgi, _)| usize::from(*sgi) == status.line);
+        match sgi {
+            Some((sgi, _)) => write!(out, "IPI{sgi}:")?,
+            None => write!(out, "{:4}:", status.line)?,
+        }
         for cpu in cpu::online() {
             write!(out, "{:11}", status.counts[cpu])?;
         }
-        let sgi = ipi::NAMES.iter().find(|(sgi, _)| usize::from(*sgi) == status.line).map(|(_, name)| *name);
-        match status.names.split_first() {
-            Some((first, others)) => {
-                write!(out, "  {first}")?;
+        match (sgi, status.names.split_first()) {
+            (Some((_, name)), _) => writeln!(out, "  {name}")?,
+            (None, Some((first, others))) => {
+                write!(out, "  GICv2 {:3}  {first}", status.line)?;
                 others.iter().try_for_each(|name| write!(out, ", {name}"))?;
                 writeln!(out)?;
             }
-            None => writeln!(out, "  {}", sgi.unwrap_or("nobody's: masked"))?,
+            (None, None) => writeln!(out, "  GICv2 {:3}  nobody's: masked", status.line)?,
         }
     }
-    writeln!(out, "spurious: {}", dispatch::nr_spurious())?;
+    writeln!(out, " Err:{:11}", dispatch::nr_spurious())?;
     let line = serial::figures();
     writeln!(out, "ttyAMA0: {} received, {} overruns, {} errors, {} breaks", line.received, line.overruns, line.errors, line.breaks)?;
     Ok(())
@@ -142,6 +140,23 @@ fn mem(out: &mut dyn Write) -> Result<(), ViewError> {
     writeln!(out, "linear map at {:#x}, image at {:#x}", layout::LINEAR_BASE, layout::LINK_BASE)?;
     let (used, all) = kernel_map::usage();
     writeln!(out, "{used} of {all} early page tables used")?;
+    Ok(())
+}
+
+/// In Linux's format: both ends belong to the range, what lies in RAM is set in.
+fn iomem(out: &mut dyn Write) -> Result<(), ViewError> {
+    let map = memory::MEMBLOCK.lock().clone();
+    let row =
+        |out: &mut dyn Write, indent: &str, start: u64, end: u64, name: &str| writeln!(out, "{indent}{start:08x}-{:08x} : {name}", end - 1);
+    for region in map.memory() {
+        row(out, "", region.range.start().value(), region.range.end().value(), "System RAM")?;
+        for inner in map.reserved().iter().filter(|inner| inner.range.overlaps(region.range)) {
+            row(out, "  ", inner.range.start().value(), inner.range.end().value(), inner.name)?;
+        }
+    }
+    for device in &rpi4::DEVICES {
+        row(out, "", device.base, device.base + device.size, device.name)?;
+    }
     Ok(())
 }
 

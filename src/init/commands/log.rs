@@ -8,9 +8,9 @@ use core::time::Duration;
 
 shell::command! {
     name: "dmesg",
-    usage: "dmesg [-f] [-c] [-l LEVEL] [TEXT]",
+    usage: "dmesg [-w] [-c|-C] [-n LEVEL] [-l LEVEL[,LEVEL...]] [TEXT]",
     help: "the kernel's log",
-    details: "-f goes on with what is said later, until Ctrl-C. -c clears: later calls begin here.\n-l shows LEVEL (name or number) and graver. TEXT: only messages that contain it.",
+    details: "-w (or -f) goes on with what is said later, until Ctrl-C. -c clears when it has shown, -C without showing: later calls begin there.\n-l shows LEVEL (name or number) and graver, or just those of a list. TEXT: only messages that contain it.\n-n sets what the console shows, as `log LEVEL` does.",
     run: dmesg,
 }
 
@@ -28,12 +28,20 @@ fn level(text: &str) -> Option<Level> {
 
 fn dmesg(ctx: &mut Context<'_>, args: &[&str]) -> Result<(), CommandError> {
     let (mut follow, mut clear, mut query) = (false, false, Query::new());
-    let mut options = Options::new(args, "l");
+    let mut options = Options::new(args, "ln");
     while let Some((letter, value)) = options.next_option()? {
         match letter {
-            'f' => follow = true,
+            'f' | 'w' => follow = true,
             'c' => clear = true,
-            'l' => query = query.up_to(level(value).ok_or(CommandError::Usage)?),
+            'C' => {
+                log::clear();
+                return Ok(());
+            }
+            'l' => query = of_levels(query, value).ok_or(CommandError::Usage)?,
+            'n' => {
+                log::set_console_loglevel(threshold(value).ok_or(CommandError::Usage)?);
+                return Ok(());
+            }
             _ => return Err(CommandError::Usage),
         }
     }
@@ -53,6 +61,26 @@ fn dmesg(ctx: &mut Context<'_>, args: &[&str]) -> Result<(), CommandError> {
         log::clear();
     }
     Ok(())
+}
+
+/// One level means that and graver, a list just its levels.
+fn of_levels<'q>(query: Query<'q>, text: &str) -> Option<Query<'q>> {
+    if !text.contains(',') {
+        return Some(query.up_to(level(text)?));
+    }
+    let mut levels = ArrayVec::<Level, { Level::ALL.len() }>::new();
+    for name in text.split(',') {
+        levels.try_push(level(name)?).ok()?;
+    }
+    Some(query.of_levels(levels))
+}
+
+/// The console level that `text` asks for: a number, or the name of a level that shall just be shown.
+fn threshold(text: &str) -> Option<u8> {
+    match text.parse::<u8>() {
+        Ok(number @ 0..=8) => Some(number),
+        _ => Some(level(text)?.number() + 1),
+    }
 }
 
 fn show(ctx: &mut Context<'_>, query: &Query<'_>, follow: bool) -> Result<(), CommandError> {
@@ -104,10 +132,7 @@ fn log(ctx: &mut Context<'_>, args: &[&str]) -> Result<(), CommandError> {
             Ok(())
         }
         [text] => {
-            let threshold = match text.parse::<u8>() {
-                Ok(number @ 0..=8) => number,
-                _ => level(text).ok_or(CommandError::Usage)?.number() + 1,
-            };
+            let threshold = threshold(text).ok_or(CommandError::Usage)?;
             let before = log::set_console_loglevel(threshold);
             writeln!(ctx.out, "console loglevel: {threshold} (was {before})")?;
             Ok(())

@@ -10,6 +10,7 @@ use crate::mm::page_alloc::{self, slow};
 use crate::mm::zone::{Mark, Zone};
 use crate::mm::{Pages, shrinker, vmalloc};
 use crate::proc::{self, ViewError};
+use crate::sched::thread;
 use crate::shell::{self, CommandError, Context};
 use crate::sync::SpinLock;
 use arrayvec::ArrayVec;
@@ -83,24 +84,58 @@ fn nr_pages_of(kind: PageKind) -> usize {
     page::all().iter().map(page::PageDesc::state).filter(|state| state.kind() == kind).map(|state| 1 << state.order()).sum()
 }
 
+/// Rows of Linux's that stand for what is not here: pages of files, of programs, of swap.
+const ABSENT: [&str; 20] = [
+    "Buffers:",
+    "Cached:",
+    "SwapCached:",
+    "Active:",
+    "Inactive:",
+    "Active(anon):",
+    "Inactive(anon):",
+    "Active(file):",
+    "Inactive(file):",
+    "Unevictable:",
+    "Mlocked:",
+    "SwapTotal:",
+    "SwapFree:",
+    "Dirty:",
+    "Writeback:",
+    "AnonPages:",
+    "Mapped:",
+    "Shmem:",
+    "KReclaimable:",
+    "SReclaimable:",
+];
+
 fn meminfo(out: &mut dyn Write) -> Result<(), ViewError> {
-    let mut line = |name: &str, pages: usize| writeln!(out, "{name:<16}{:>8} kB", pages * 4);
+    let mut row = |name: &str, pages: usize| writeln!(out, "{name:<16}{:>8} kB", pages * 4);
     let all = MEMBLOCK.lock().memory_bytes() as usize >> 12;
     let managed: usize = populated().map(Zone::managed).sum();
     let listed: usize = populated().map(|zone| page_alloc::nr_listed(zone.kind)).sum();
     let free: usize = populated().map(Zone::nr_free).sum();
     let kept: usize = populated().map(|zone| zone.limits().floor(zone.kind, Mark::Low)).sum();
-    line("MemTotal:", managed)?;
-    line("MemFree:", free + listed)?;
-    line("MemAvailable:", (free + listed).saturating_sub(kept))?;
-    line("PerCpuLists:", listed)?;
-    line("Slab:", nr_pages_of(PageKind::Slab))?;
-    line("LargeKmalloc:", nr_pages_of(PageKind::LargeKmalloc))?;
-    line("PageTables:", nr_pages_of(PageKind::Table))?;
-    line("Dma:", nr_pages_of(PageKind::Dma))?;
-    line("VmallocTotal:", vmalloc::usage().total)?;
-    line("VmallocUsed:", nr_pages_of(PageKind::Vmalloc))?;
-    line("Reserved:", all - managed)?;
+    let slab = nr_pages_of(PageKind::Slab);
+    row("MemTotal:", managed)?;
+    row("MemFree:", free + listed)?;
+    row("MemAvailable:", (free + listed).saturating_sub(kept))?;
+    ABSENT.iter().try_for_each(|name| row(name, 0))?;
+    row("Slab:", slab)?;
+    row("SUnreclaim:", slab)?;
+    row("KernelStack:", thread::nr_threads() * (layout::STACK_SIZE >> 12))?;
+    row("PageTables:", nr_pages_of(PageKind::Table))?;
+    ["SecPageTables:", "NFS_Unstable:", "Bounce:", "WritebackTmp:"].iter().try_for_each(|name| row(name, 0))?;
+    row("CommitLimit:", managed)?;
+    row("Committed_AS:", 0)?;
+    row("VmallocTotal:", vmalloc::usage().total)?;
+    row("VmallocUsed:", nr_pages_of(PageKind::Vmalloc))?;
+    row("VmallocChunk:", 0)?;
+    row("Percpu:", (layout::CORE_BLOCK_SIZE * NR_CPUS) >> 12)?;
+    // What Linux has no rows for.
+    row("PerCpuLists:", listed)?;
+    row("LargeKmalloc:", nr_pages_of(PageKind::LargeKmalloc))?;
+    row("Dma:", nr_pages_of(PageKind::Dma))?;
+    row("Reserved:", all - managed)?;
     Ok(())
 }
 
@@ -124,14 +159,23 @@ fn zoneinfo(out: &mut dyn Write) -> Result<(), ViewError> {
             writeln!(out, "        {name:<8} {}", limits.floor(zone.kind, mark))?;
         }
         writeln!(out, "        managed  {}", zone.managed())?;
-        writeln!(out, "        protection: {:?}", limits.protection)?;
-        writeln!(out, "  pagesets")?;
+        write!(out, "        protection: (")?;
+        for (index, pages) in limits.protection.iter().enumerate() {
+            write!(out, "{}{pages}", if index == 0 { "" } else { ", " })?;
+        }
+        writeln!(out, ")\n  pagesets")?;
         for cpu in 0..NR_CPUS {
-            write!(out, "    cpu: {cpu}  order: count/high ")?;
-            for (order, (count, high)) in page_alloc::list_lengths(cpu, zone.kind).into_iter().enumerate() {
-                write!(out, " {order}: {count}/{high}")?;
+            let lists = page_alloc::list_lengths(cpu, zone.kind);
+            let pages = |of: fn(&(u32, u32)) -> u32| lists.iter().enumerate().map(|(order, list)| of(list) << order).sum::<u32>();
+            writeln!(
+                out,
+                "    cpu: {cpu}\n              count:    {}\n              high:     {}",
+                pages(|list| list.0),
+                pages(|list| list.1)
+            )?;
+            for (order, (count, high)) in lists.into_iter().enumerate() {
+                writeln!(out, "              order {order}:  {count} blocks of {high}")?;
             }
-            writeln!(out)?;
         }
     }
     let (refills, reclaims, failures) = (slow::SLOW.sum(), slow::RECLAIMS.sum(), slow::FAILURES.sum());
@@ -152,7 +196,8 @@ fn vmallocinfo(out: &mut dyn Write) -> Result<(), ViewError> {
     let mut result = Ok(());
     vmalloc::for_each_area(|area| {
         if result.is_ok() {
-            result = writeln!(out, "{:#018x}-{:#018x} {:>9} {}", area.start, area.start + area.len, area.len, area.kind.name());
+            let (end, pages) = (area.start + area.len, area.len >> 12);
+            result = writeln!(out, "{:#018x}-{end:#018x} {:>7} pages={pages} {}", area.start, area.len, area.kind.name());
         }
     });
     Ok(result?)

@@ -1,4 +1,4 @@
-//! Threads and the scheduler at the prompt: `ps`, `kill`, `taskset`, `chrt`, `threads`, and the views `loadavg`, `schedstat`, `sched_features`.
+//! Threads and the scheduler at the prompt: `ps`, `kill`, `taskset`, `chrt`, `threads`, and the views `schedstat`, `sched_features`.
 
 use crate::arch::counter;
 use crate::cpu;
@@ -11,12 +11,11 @@ use crate::util::errno::Errno;
 use core::fmt::Write;
 
 proc::view! { name: "ps", path: "/proc/threads", help: "threads: state, core, affinity, priority, switches, time run, stack used", show: ps }
-proc::view! { name: "loadavg", path: "/proc/loadavg", help: "load over 1, 5 and 15 minutes, threads that run and that exist", show: loadavg }
 proc::view! { name: "schedstat", path: "/proc/schedstat", help: "the scheduler's figures for each core", show: schedstat }
 proc::view! {
     name: "sched_features",
-    path: "/proc/sched_features",
-    help: "decisions of the scheduler; echo NO_IDLE_PULL > /proc/sched_features switches one off",
+    path: "/sys/kernel/debug/sched_features",
+    help: "decisions of the scheduler; echo NO_IDLE_PULL > sched_features switches one off",
     show: show_features,
     write: set_feature,
 }
@@ -39,12 +38,6 @@ fn ps(out: &mut dyn Write) -> Result<(), ViewError> {
         }
         writeln!(out, " {}", thread.name())?;
     }
-    Ok(())
-}
-
-fn loadavg(out: &mut dyn Write) -> Result<(), ViewError> {
-    let [one, five, fifteen] = load::averages();
-    writeln!(out, "{one} {five} {fifteen} {}/{}", load::nr_running(), thread::nr_threads())?;
     Ok(())
 }
 

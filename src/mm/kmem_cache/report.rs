@@ -14,6 +14,7 @@ use super::cpu_list::BrokenList;
 use super::slabs::Place;
 use super::track::{self, Which};
 use super::{Cache, Params};
+use crate::debug::taint::{Taint, add_taint};
 use crate::log::{Level, emit, hex_dump};
 use crate::mm::page::PageDesc;
 use crate::mm::slab::PutError;
@@ -113,6 +114,7 @@ pub(super) fn damage(cache: &Cache, place: Place, damage: &Damage) {
     let (params, Damage { what, offset, found, expected }) = (cache.params(), *damage);
     let (name, object) = (params.name, place.object(params));
     bug(Some(cache), format_args!("slab {name}: {what} at object {object:p} {offset:+}: {found:#04x} instead of {expected:#04x}"));
+    add_taint(Taint::BadPage);
     history(params, place);
     let len = params.layout.object_size.min(MAX_DUMP);
     // SAFETY: an object that is free or being freed; its bytes are initialised by poison, or by whoever used it.

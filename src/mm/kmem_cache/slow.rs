@@ -132,18 +132,21 @@ fn take_checked(cache: &'static Cache, gfp: GfpFlags) -> Option<NonNull<u8>> {
     }
 }
 
-/// Frees to `cache`: on the fast path if the object is of this cache.
+/// Frees to `cache`, whose place is `slot`: on the fast path if the object is of this cache.
 ///
 /// # Safety
 /// As `CacheHandle::free`.
-#[inline]
-pub(super) unsafe fn free_to(cache: &'static Cache, object: NonNull<u8>) {
-    let is_ours =
-        page::of_virt(VirtAddr::from_ptr(object.as_ptr())).is_some_and(|desc| desc.is_slab_page() && desc.slab_slot() == cache.slot());
+#[inline(always)]
+pub(super) unsafe fn free_to(cache: &'static Cache, slot: usize, object: NonNull<u8>) {
     // SAFETY: by the contract of this function.
-    if is_ours && unsafe { cpu_list::free_any(object.as_ptr()) } {
-        return;
+    if !unsafe { cpu_list::try_free(object.as_ptr(), Some(cpu_list::list_of(slot))) } {
+        free_to_slow(object, cache);
     }
+}
+
+#[cold]
+#[inline(never)]
+fn free_to_slow(object: NonNull<u8>, cache: &'static Cache) {
     let _reported = free_slow(object, Some(cache));
 }
 

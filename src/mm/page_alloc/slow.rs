@@ -39,11 +39,11 @@ const PATIENCE: u32 = 1000;
 
 per_cpu! {
     /// Requests that the lists could not serve.
-    pub static SLOW: CounterCell = CounterCell::new();
+    pub near static SLOW: CounterCell = CounterCell::new();
     /// Requests that had to reclaim.
-    pub static RECLAIMS: CounterCell = CounterCell::new();
+    pub near static RECLAIMS: CounterCell = CounterCell::new();
     /// Requests that failed.
-    pub static FAILURES: CounterCell = CounterCell::new();
+    pub near static FAILURES: CounterCell = CounterCell::new();
 }
 
 /// A block from the zones; the contract is that of `alloc_pages`.

@@ -73,7 +73,7 @@ pub struct CallbackStats {
 pub fn callback_stats(cpu: usize) -> CallbackStats {
     let core = CALLBACKS.on(cpu);
     CallbackStats {
-        queued: core.len.read(),
+        queued: core.len.load_acquire(),
         invoked: core.nr_invoked.read(),
         rounds: core.nr_rounds.read(),
         max_batch: core.max_batch.read(),
@@ -147,7 +147,8 @@ fn with_list<R>(f: impl FnOnce(&mut Callbacks) -> R) -> R {
         // SAFETY: this core's list, irqs masked, and `f` comes to an end before anyone else gets here.
         let list = unsafe { &mut *core.list.get() };
         let result = f(list);
-        core.len.set(list.len());
+        // Release: who finds none finds done what they did.
+        core.len.store_release(list.len());
         core.due.set(list.due().unwrap_or(NEVER));
         result
     })
@@ -215,6 +216,8 @@ fn invoke_one() -> bool {
     let before = cpu::preempt_count();
     // SAFETY: its grace period is over, and this is the one call that `call_rcu`'s caller agreed to.
     unsafe { function(head) };
+    // Only now: `rcu_barrier` passes a core over that has none.
+    with_list(Callbacks::note_run);
     if cfg!(feature = "debug") {
         let after = cpu::preempt_count();
         assert!(before == after, "an RCU callback came with count {before:#x} and left {after:#x}");

@@ -135,7 +135,7 @@ impl Callbacks {
         self.len += 1;
     }
 
-    /// Callbacks in all segments.
+    /// Callbacks in all segments, and one that was taken and runs.
     pub fn len(&self) -> u64 {
         self.len
     }
@@ -180,7 +180,7 @@ impl Callbacks {
         true
     }
 
-    /// Takes the first callback that may run.
+    /// Takes the first callback that may run. It counts until `note_run`.
     pub fn pop(&mut self) -> Option<NonNull<RcuHead>> {
         let head = NonNull::new(self.done.first)?;
         // SAFETY: queued, so ours.
@@ -188,8 +188,12 @@ impl Callbacks {
         if self.done.first.is_null() {
             self.done.last = ptr::null_mut();
         }
-        self.len -= 1;
         Some(head)
+    }
+
+    /// A callback that was taken has run.
+    pub fn note_run(&mut self) {
+        self.len -= 1;
     }
 }
 

@@ -64,6 +64,7 @@ fn run(start: u64, steps: &[Step]) {
                 list.advance(now);
                 assert_eq!(list.pop(), expected.map(|(at, _)| addresses[at]));
                 if expected.is_some() {
+                    list.note_run();
                     naive.pop_front();
                 }
             }

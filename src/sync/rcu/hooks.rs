@@ -11,7 +11,7 @@
 //! A section that a tick or a kick finds open is not waited for: the work mark in its thread's count word has its last leave come by `irq::exit`, which
 //! costs the section nothing until then. So a busy core reports at its next tick at the latest, 10 ms, or as soon as its section ends. No other core has to
 //! look after stragglers: each has its own tick unless it sleeps, and then it is not waited for. In builds that do not count sections
-//! (`preempt_none`) a tick cannot tell; there the thread is asked to pass the scheduler.
+//! (`up_unchecked` with `preempt_none`) a tick cannot tell; there the thread is asked to pass the scheduler.
 //!
 //! Neighbours: `grace_period` (the state), `call` (callbacks), `synchronize` (waits). Upcalls lead to `time::rcu`.
 

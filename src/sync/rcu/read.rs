@@ -5,8 +5,9 @@
 //! well, since each keeps the core from a quiescent state. Rejected: sections that may be preempted, whose threads the grace period would have
 //! to list (Linux's `PREEMPT_RCU`); sections here are short, and what has to sleep takes a lock or a reference.
 //!
-//! A build with `preempt_none` does not count, outside of `debug`: a thread is switched out there only where it asks for it, so a section that does not
-//! sleep is a section. What sleeps in one in spite of the rule is found by the builds that count: they panic at the switch (`sched::switch`).
+//! What sleeps in a section in spite of the rule panics at the switch (`sched::switch`): the count tells. So a build with `preempt_none` counts as well,
+//! though a thread is switched out there only where it asks for it. Who builds with `up_unchecked` besides has promised that no section sleeps (and no
+//! lock is taken twice): there a section is nothing.
 //!
 //! With `debug` each core notes how deep it is and where the outermost section began, for reports.
 //!
@@ -49,7 +50,7 @@ use core::marker::PhantomData;
 use core::panic::Location;
 
 /// Sections raise the count: a tick that interrupts count 0 has interrupted no section.
-pub(super) const IS_COUNTED: bool = cfg!(any(not(feature = "preempt_none"), feature = "debug"));
+pub(super) const IS_COUNTED: bool = cfg!(any(not(feature = "preempt_none"), not(feature = "up_unchecked"), feature = "debug"));
 
 /// Each section's end is a quiescent state that is reported at once. Written at boot, and by tests.
 static IS_STRICT: AtomicBool = AtomicBool::new(false);
@@ -63,7 +64,7 @@ pub struct RcuReadGuard {
 
 /// Begins a read section: Linux's `rcu_read_lock`.
 ///
-/// Context: any. Does not sleep, and neither may the section. One instruction; none with `preempt_none` outside of `debug`.
+/// Context: any. Does not sleep, and neither may the section. One instruction.
 #[inline(always)]
 #[cfg_attr(feature = "debug", track_caller)]
 pub fn rcu_read_lock() -> RcuReadGuard {

@@ -74,7 +74,10 @@ fn is_boot() -> bool {
     cpu::task::try_current().is_none_or(|task| task.pid() == 0)
 }
 
+/// # Panics
+/// In a section, or in a handler that interrupted the idle thread: the caller could be the reader that it waits for.
 fn wait_at_boot(snapshot: u64) {
+    assert!(cpu::preempt_count() == 0, "synchronize_rcu in a read section, with preemption off, or in a handler");
     hooks::need(snapshot);
     while !GRACE_PERIODS.is_done(snapshot) {
         let irqs_off = IrqGuard::new();

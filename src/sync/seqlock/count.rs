@@ -38,6 +38,13 @@ pub struct SeqCount {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sequence(pub(super) u32);
 
+impl Sequence {
+    /// The number: odd if a writer was at it.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
 impl SeqCount {
     /// A sequence with no writer.
     pub const fn new() -> Self {

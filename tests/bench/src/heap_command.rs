@@ -11,10 +11,14 @@ use talc::DefaultBinning;
 use talc::base::Talc;
 use talc::source::Manual;
 use tetra::bench::Meter;
+use tetra::mm::addr::PAGE_SIZE;
+use tetra::mm::gfp::GfpFlags;
+use tetra::mm::zone::ZoneType;
+use tetra::mm::{kmem_cache, page_alloc, shrinker};
 use tetra::shell::{self, CommandError, Context};
 
 use crate::arena;
-use crate::heaps::{Contender, Locked};
+use crate::heaps::{Contender, Kmalloc, Locked};
 use crate::traces::{Random, SLOTS_MAX, Slot, TRACES, Trace, play};
 
 /// Numbers of live objects.
@@ -34,12 +38,13 @@ shell::command! {
     name: "bench-heaps",
     usage: "bench-heaps",
     help: "each heap under three seeded traces, and with 10 to 1000000 objects alive",
-    details: "trace.X: instructions a call; trace.X_peak_bytes: the least memory in which the trace runs, in bytes; live.N: a free and an allocation, N objects alive.",
+    details: "trace.X: instructions a call; trace.X_peak_bytes: the least memory in which the trace runs, in bytes, for the kernel's own what it took of the page allocator; live.N: a free and an allocation, N objects alive.",
     run: |ctx, args| {
         if !args.is_empty() {
             return Err(CommandError::Usage);
         }
         let Some(meter) = Meter::start() else { return Err(ctx.fail(format_args!("this core has no performance monitor"))) };
+        compare::<Kmalloc>(ctx, &meter)?;
         compare::<LlffHeap>(ctx, &meter)?;
         compare::<TlsfHeap>(ctx, &meter)?;
         compare::<Locked<LinkedList>>(ctx, &meter)?;
@@ -90,20 +95,41 @@ fn trace_row<H: Contender>(out: &mut dyn Write, meter: &Meter, trace: &Trace) ->
     slots.fill(Slot::EMPTY);
     let heap = fresh::<H>(PEAK_MAX);
     let mut calls = None;
-    let reading = meter.time(|| calls = play(trace, heap, slots));
+    let reading = meter.time(|| calls = play(trace, heap, slots, || ()));
     if let (Some(calls), Some(instructions)) = (calls, reading.instructions) {
         writeln!(out, "trace.{:28} {:>28} {:12} {:12}", trace.name, H::NAME, instructions / calls, reading.cycles / calls)?;
     }
+    let peak = if H::HAS_OWN_MEMORY { pages_taken(trace, heap, slots) } else { least_memory::<H>(trace, slots) };
+    writeln!(out, "trace.{}_peak_bytes {:>28} {peak:12} {:12}", trace.name, H::NAME, 0)
+}
 
+/// The least memory in which the trace runs, by halving.
+fn least_memory<H: Contender>(trace: &Trace, slots: &mut [Slot; SLOTS_MAX]) -> usize {
     let (mut too_small, mut enough) = (0, PEAK_MAX / PEAK_STEP);
     while enough - too_small > 1 {
         let middle = (too_small + enough) / 2;
-        match play(trace, fresh::<H>(middle * PEAK_STEP), slots) {
+        match play(trace, fresh::<H>(middle * PEAK_STEP), slots, || ()) {
             Some(_) => enough = middle,
             None => too_small = middle,
         }
     }
-    writeln!(out, "trace.{}_peak_bytes {:>28} {:12} {:12}", trace.name, H::NAME, enough * PEAK_STEP, 0)
+    enough * PEAK_STEP
+}
+
+/// The most memory that the trace takes from the page allocator. What the first run has left is given back before.
+fn pages_taken<H: Contender>(trace: &Trace, heap: &H, slots: &mut [Slot; SLOTS_MAX]) -> usize {
+    slots.iter_mut().for_each(|slot| slot.clear(heap));
+    kmem_cache::drain_all();
+    shrinker::shrink(GfpFlags::KERNEL, usize::MAX);
+    let before = free_pages();
+    let mut least = before;
+    play(trace, heap, slots, || least = least.min(free_pages()));
+    slots.iter_mut().for_each(|slot| slot.clear(heap));
+    (before - least) * PAGE_SIZE
+}
+
+fn free_pages() -> usize {
+    ZoneType::ALL.into_iter().map(|zone| page_alloc::zones()[zone as usize].nr_free() + page_alloc::nr_listed(zone)).sum()
 }
 
 /// Shows a row; gives the cycles of a pair, which on the emulator are instructions.
@@ -137,6 +163,10 @@ fn live_row<H: Contender>(out: &mut dyn Write, meter: &Meter, live: usize) -> Re
             slot.fill(heap, OBJECT_BYTES);
         }
     });
+    if H::HAS_OWN_MEMORY {
+        // What it has is not the scratch's, and is wanted back.
+        slots.iter_mut().for_each(|slot| slot.clear(heap));
+    }
     let cycles = reading.cycles / PAIRS;
     match reading.instructions {
         Some(instructions) => writeln!(out, "live.{live:<29} {:>28} {:12} {cycles:12}", H::NAME, instructions / PAIRS)?,

@@ -11,6 +11,9 @@ use spin::Mutex;
 use talc::DefaultBinning;
 use talc::base::Talc;
 use talc::source::Manual;
+use tetra::mm::gfp::GfpFlags;
+use tetra::mm::kmalloc::{kfree, kmalloc};
+use tetra::mm::size_class::size_for_align;
 
 /// A heap that can be begun anew in a piece of memory.
 pub trait Contender: GlobalAlloc + Sync + Sized + 'static {
@@ -18,6 +21,8 @@ pub trait Contender: GlobalAlloc + Sync + Sized + 'static {
     const NAME: &'static str;
     /// A heap without memory.
     const EMPTY: Self;
+    /// It takes its memory elsewhere, and all of it: how little would do is not found by giving it less.
+    const HAS_OWN_MEMORY: bool = false;
 
     /// Gives the heap its memory.
     ///
@@ -44,6 +49,31 @@ impl Contender for TlsfHeap {
         // SAFETY: by the contract of `start`.
         unsafe { self.init(bottom as usize, size) };
     }
+}
+
+/// The kernel's own `kmalloc`: its memory is the machine's, whatever it is given.
+pub struct Kmalloc;
+
+// SAFETY: `kmalloc` gives memory of the size and alignment that `size_for_align` asks for, to one caller at a time, and keeps it until it is freed.
+unsafe impl GlobalAlloc for Kmalloc {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        kmalloc(size_for_align(layout.size(), layout.align()), GfpFlags::KERNEL).map_or(null_mut(), NonNull::as_ptr)
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, object: *mut u8, _layout: Layout) {
+        // SAFETY: by the contract of `dealloc`.
+        unsafe { kfree(object) };
+    }
+}
+
+impl Contender for Kmalloc {
+    const NAME: &'static str = "tetra kmalloc";
+    const EMPTY: Self = Kmalloc;
+    const HAS_OWN_MEMORY: bool = true;
+
+    unsafe fn start(&self, _bottom: *mut u8, _size: usize) {}
 }
 
 /// A heap behind a lock.

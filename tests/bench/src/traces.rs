@@ -89,8 +89,9 @@ impl Slot {
     }
 }
 
-/// Plays `trace`; gives the number of calls, or `None` if the heap had no room for one.
-pub fn play<H: Contender>(trace: &Trace, heap: &H, slots: &mut [Slot; SLOTS_MAX]) -> Option<u64> {
+/// Plays `trace`, and calls `filled` after each allocation; gives the number of calls, or `None` if the heap had no room for one. What is alive at the
+/// end stays in the slots.
+pub fn play<H: Contender>(trace: &Trace, heap: &H, slots: &mut [Slot; SLOTS_MAX], mut filled: impl FnMut()) -> Option<u64> {
     const PARTS: usize = 8;
 
     let mut random = Random::new();
@@ -107,6 +108,7 @@ pub fn play<H: Contender>(trace: &Trace, heap: &H, slots: &mut [Slot; SLOTS_MAX]
             if !slot.fill(heap, size) {
                 return None;
             }
+            filled();
             calls += 1;
         }
     }

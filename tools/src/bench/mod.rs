@@ -48,6 +48,9 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
         ["baseline"] => Use::KeepAsBaseline,
         _ => bail!("usage: bench [check|baseline]"),
     };
+    if let (Use::Show, Some(word)) = (purpose, workspace::variable("ONLY")) {
+        return show_some(&word);
+    }
     let images = Images::build()?;
     let rows = progress("count, twice", || images.count())?;
     let mut lines = table::join(&targets::read()?, &rows);
@@ -65,6 +68,23 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// `ONLY=word`: the rows with the word in their name, counted once on one image, beside their targets. For who works on one of them.
+fn show_some(word: &str) -> Result<ExitCode> {
+    let bench = progress("build bench/text", || bench_image(Log::Text))?;
+    let rows = progress("count", || session::rows(&bench, word))?;
+    let mut lines = table::join(&targets::read()?, &rows);
+    lines.retain(|line| line.instructions.is_some());
+    add_cycles(&mut lines, &bench.elf)?;
+    print!("{}", table::text(&lines, &rows));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The kernel with the peers linked in.
+fn bench_image(log: Log) -> Result<Kernel> {
+    let folder = if log == Log::Defmt { "bench/defmt" } else { "bench/text" };
+    Ok(kernel::build(PACKAGE, Some("bench"), &log_features(log), Profile::Release, folder)?.remove(0))
+}
+
 /// The kernels that are measured.
 struct Images {
     /// With the peers.
@@ -77,15 +97,12 @@ struct Images {
 
 impl Images {
     fn build() -> Result<Self> {
-        let image = |package: &str, bin: &str, log: Log, folder: &str| {
-            progress(&format!("build {folder}"), || {
-                Ok(kernel::build(package, Some(bin), &log_features(log), Profile::Release, folder)?.remove(0))
-            })
-        };
         Ok(Self {
-            shipped: image("tetra", "kernel8", Log::Text, "bench/shipped")?,
-            bench: image(PACKAGE, "bench", Log::Text, "bench/text")?,
-            bench_defmt: image(PACKAGE, "bench", Log::Defmt, "bench/defmt")?,
+            shipped: progress("build bench/shipped", || {
+                Ok(kernel::build("tetra", Some("kernel8"), &log_features(Log::Text), Profile::Release, "bench/shipped")?.remove(0))
+            })?,
+            bench: progress("build bench/text", || bench_image(Log::Text))?,
+            bench_defmt: progress("build bench/defmt", || bench_image(Log::Defmt))?,
         })
     }
 

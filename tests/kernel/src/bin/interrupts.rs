@@ -272,3 +272,43 @@ fn a_threaded_handler_does_the_rest_in_its_thread() {
     check_eq!(SERVED.load(Ordering::Relaxed), 4);
     check!(irq::request(LINE, "again", claim, 0).is_ok_and(|again| irq::free(again).is_ok()));
 }
+
+case!(a_oneshot_line_is_masked_until_its_thread_has_run);
+fn a_oneshot_line_is_masked_until_its_thread_has_run() {
+    const LINE: u16 = 209;
+    static SERVED: AtomicU32 = AtomicU32::new(0);
+    static OVERLAPS: AtomicU32 = AtomicU32::new(0);
+    static GO_ON: AtomicBool = AtomicBool::new(false);
+    fn serve(_: usize) {
+        OVERLAPS.fetch_add(u32::from(gic().is_enabled(intid(LINE))), Ordering::Relaxed);
+        while !GO_ON.load(Ordering::Relaxed) {
+            sched::msleep(2);
+        }
+        SERVED.fetch_add(1, Ordering::Relaxed);
+    }
+    let action = irq::request_threaded_oneshot(LINE, "irq/209-oneshot", serve, 0).expect("nobody has it");
+    raise(LINE);
+    check!(wait_until(|| !gic().is_enabled(intid(LINE))));
+    // What comes while the thread runs waits for it, and a pair of calls in between does not let it through.
+    raise(LINE);
+    check_eq!((lines::disable(LINE), lines::enable(LINE)), (Ok(()), Ok(())));
+    check!(!gic().is_enabled(intid(LINE)));
+    check_eq!(SERVED.load(Ordering::Relaxed), 0);
+    GO_ON.store(true, Ordering::Relaxed);
+    check!(wait_until(|| SERVED.load(Ordering::Relaxed) == 2));
+    check!(wait_until(|| gic().is_enabled(intid(LINE))));
+    // Disabled meanwhile, the thread's end does not let it through.
+    GO_ON.store(false, Ordering::Relaxed);
+    raise(LINE);
+    check!(wait_until(|| !gic().is_enabled(intid(LINE))));
+    check_eq!(lines::disable(LINE), Ok(()));
+    GO_ON.store(true, Ordering::Relaxed);
+    check!(wait_until(|| SERVED.load(Ordering::Relaxed) == 3));
+    sched::msleep(20);
+    check!(!gic().is_enabled(intid(LINE)));
+    check_eq!(lines::enable(LINE), Ok(()));
+    check!(gic().is_enabled(intid(LINE)));
+    check_eq!(action.free(), Ok(()));
+    check!(!gic().is_enabled(intid(LINE)));
+    check_eq!(OVERLAPS.load(Ordering::Relaxed), 0);
+}

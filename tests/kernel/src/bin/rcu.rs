@@ -345,6 +345,40 @@ fn a_barrier_waits_for_the_callbacks_of_all_cores() {
     rcu_barrier();
 }
 
+case!(a_barrier_waits_for_a_callback_that_runs);
+fn a_barrier_waits_for_a_callback_that_runs() {
+    static STAGE: AtomicU32 = AtomicU32::new(0);
+    unsafe fn take_long(_: NonNull<RcuHead>) {
+        STAGE.store(1, Ordering::Relaxed);
+        time::mdelay(100);
+        STAGE.store(2, Ordering::Relaxed);
+    }
+    let mut head = RcuHead::new();
+    let head = (&raw mut head).expose_provenance();
+    let queuer = Builder::new("queuer").bind(1).run(move || {
+        let head = NonNull::new(ptr::with_exposed_provenance_mut(head)).expect("on the stack");
+        // SAFETY: it stays there until the barrier below has come back.
+        unsafe { rcu::call_rcu(head, take_long) };
+    });
+    check_eq!(queuer.unwrap().join(), Ok(()));
+    check!(eventually(|| STAGE.load(Ordering::Relaxed) != 0));
+    rcu_barrier();
+    check_eq!(STAGE.load(Ordering::Relaxed), 2);
+}
+
+case!(grace_periods_end_while_softirqs_do_not);
+fn grace_periods_end_while_softirqs_do_not() {
+    static IS_OVER: AtomicBool = AtomicBool::new(false);
+    static AGAIN: Tasklet<()> = Tasklet::new((), |tasklet| {
+        if !IS_OVER.load(Ordering::Relaxed) {
+            tasklet.schedule_pinned();
+        }
+    });
+    kthread::run("flood", || AGAIN.schedule()).unwrap().join().unwrap();
+    (0..3).for_each(|_| synchronize_rcu());
+    IS_OVER.store(true, Ordering::Relaxed);
+}
+
 case!(handlers_may_queue_callbacks);
 fn handlers_may_queue_callbacks() {
     static DROPPED: AtomicU32 = AtomicU32::new(0);

@@ -206,9 +206,9 @@ fn a_changed_priority_takes_effect_in_the_queue() {
     let start = |digit| Builder::new("one").bind(0).priority(priority(10)).run(append(digit)).unwrap();
     let (one, two, three) = (start(1), start(2), start(3));
     sched::set_priority(three.thread(), priority(11));
-    sched::lend_priority(two.thread(), Some(priority(12)));
+    sched::set_priority(two.thread(), priority(12));
     check_eq!(two.thread().priority(), priority(12));
-    sched::lend_priority(two.thread(), None);
+    sched::set_priority(two.thread(), priority(10));
     check_eq!(two.thread().priority(), priority(10));
     drop(pinned);
     check_eq!((one.join(), two.join(), three.join()), (Ok(()), Ok(()), Ok(())));
@@ -495,12 +495,12 @@ fn a_sleep_with_irqs_off_is_reported() {
     sched::msleep(10);
 }
 
-case!(a_threads_stack_overflow_is_named, alone: "expect stack overflow: sp 0x[0-9a-f]+ is in the guard page below the stack of deep \\(pid [0-9]+\\)\nexpect thread: deep\nexit 101");
+case!(a_threads_stack_overflow_is_named, alone: "expect stack overflow: sp 0x[0-9a-f]+ is in the guard page below the stack of deep \\(pid [0-9]+\\)\nexpect thread: deep\nexit 0");
 fn a_threads_stack_overflow_is_named() {
     #[expect(unconditional_recursion, reason = "it shall overflow the stack")]
     fn deeper(depth: u64) -> u64 {
         let frame = core::hint::black_box([depth; 16]);
         deeper(frame[3] + 1) + frame[5]
     }
-    let _ = kthread::run("deep", || deeper(0)).unwrap().join();
+    check_eq!(kthread::run("deep", || deeper(0)).unwrap().join(), Err(kthread::Oopsed));
 }
