@@ -267,7 +267,8 @@ impl<T> JoinHandle<T> {
     pub fn join(self) -> Result<T, Oopsed> {
         super::might_sleep();
         self.start();
-        self.thread.watcher.wait_until(TaskState::UNINTERRUPTIBLE, || self.is_finished());
+        // However long the thread works: that is neither load nor a hung task.
+        self.thread.watcher.wait_until(TaskState::IDLE, || self.is_finished());
         // SAFETY: the packet is of this handle's type; the thread is over, and the stack stays as long as the reference does.
         unsafe { (self.take)(self.packet) }.ok_or(Oopsed)
     }

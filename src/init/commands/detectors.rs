@@ -44,6 +44,7 @@ fn lockup(ctx: &mut Context<'_>, args: &[&str]) -> Result<(), CommandError> {
     };
     let (kind, _) = Lockup::ALL.iter().find(|(_, known)| *known == name).ok_or(CommandError::Usage)?;
     let time = Duration::from_secs(seconds as u64);
+    writeln!(ctx.out, "standing still for {seconds} s")?;
     match cpu {
         None => kind.run(time),
         Some(cpu) => kind.run_on(cpu, time).map_err(|error| ctx.fail(format_args!("cpu{cpu}: {:#}", Errno::from(error))))?,

@@ -166,7 +166,8 @@ struct Tenths(u64);
 
 impl Tenths {
     fn of(part: u64, whole: u64) -> Self {
-        Self((u128::from(part) * 1000 / u128::from(whole)) as u64)
+        // What is read a moment after the clock may be more than passed.
+        Self((u128::from(part.min(whole)) * 1000 / u128::from(whole)) as u64)
     }
 }
 

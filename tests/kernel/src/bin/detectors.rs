@@ -192,8 +192,11 @@ fn what_is_legal_is_not_spoken_of() {
                     sched::schedule_timeout(Duration::from_secs(4))
                 })
             });
+            // This one waits for a thread that works longer than a sleep in state D may last.
+            let joined = Builder::new("joined").bind(1).run(|| time::mdelay(2500)).unwrap();
+            check_eq!(joined.join(), Ok(()));
             // Core 3 idles all the while, and the others do in the end.
-            sched::msleep(6000);
+            sched::msleep(3500);
             check_eq!((busy.unwrap().join(), sleeper.unwrap().join()), (Ok(()), Ok(())));
             waiters.into_iter().for_each(|waiter| check_eq!(waiter.unwrap().join(), Ok(Duration::ZERO)));
             check_eq!((said("BUG: soft lockup"), said("BUG: hard lockup"), said("INFO: task")), (0, 0, 0));
