@@ -14,7 +14,7 @@ use core::ptr::NonNull;
 shell::lab! {
     name: "error-flow",
     place: Place::course(4, 1, 0),
-    title: "validate, allocate, process: EINVAL, ENOMEM, EIO, or a result",
+    title: "validate, allocate, process: EINVAL, ENOMEM, EIO or a result",
     needs: 1,
     idea: "\
 The course's diagram:
