@@ -170,12 +170,26 @@ impl<const N: usize> Pages<N> {
     }
 }
 
-bench! {
+#[inline(always)]
+fn clear(page: &Pages<1>) {
     // SAFETY: a page of memory like any other, which nobody else uses.
-    "mem.clear_page", page: Pages<1> = Pages::new() => unsafe { crate::arch::page::clear_page(page.first()) };
+    unsafe { crate::arch::page::clear_page(page.first()) };
+}
+
+#[inline(always)]
+fn set(page: &Pages<1>) {
     // SAFETY: as above.
-    "mem.memset_4096", page: Pages<1> = Pages::new() => unsafe { page.first().write_bytes(0, PAGE_SIZE) };
-    "mem.memcpy_4096", pages: Pages<2> = Pages::new() =>
-        // SAFETY: two pages side by side, which nobody else uses.
-        unsafe { pages.first().copy_to_nonoverlapping(pages.first().wrapping_add(PAGE_SIZE), PAGE_SIZE) };
+    unsafe { page.first().write_bytes(0, PAGE_SIZE) };
+}
+
+#[inline(always)]
+fn copy(pages: &Pages<2>) {
+    // SAFETY: two pages side by side, which nobody else uses.
+    unsafe { pages.first().copy_to_nonoverlapping(pages.first().wrapping_add(PAGE_SIZE), PAGE_SIZE) };
+}
+
+bench! {
+    "mem.clear_page", page: Pages<1> = Pages::new() => clear(page);
+    "mem.memset_4096", page: Pages<1> = Pages::new() => set(page);
+    "mem.memcpy_4096", pages: Pages<2> = Pages::new() => copy(pages);
 }
