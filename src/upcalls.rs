@@ -14,7 +14,7 @@ use crate::arch::exception::{ExceptionFrame, Vector};
 macro_rules! upcalls {
     ($($(#[$doc:meta])* fn $name:ident = $symbol:ident($($arg:ident: $type:ty),*) $(-> $ret:ty)?;)*) => {
         unsafe extern "Rust" {
-            $(safe fn $symbol($($arg: $type),*) $(-> $ret)?;)*
+            $($(#[$doc])* safe fn $symbol($($arg: $type),*) $(-> $ret)?;)*
         }
         $($(#[$doc])* #[inline] pub fn $name($($arg: $type),*) $(-> $ret)? { $symbol($($arg),*) })*
     };
@@ -68,6 +68,29 @@ upcalls! {
     fn on_all_cores = tetra_on_all_cores(f: &(dyn Fn() + Sync));
     /// mm -> sched::timeout: sleeps for about a tick where that is possible, else pauses for a moment. Context: any.
     fn wait_a_tick = tetra_wait_a_tick();
+    /// sync -> sched::blocking: gives the core away in the state that the thread has set, until it is woken. Context: thread, irqs on, no section counted.
+    fn schedule = tetra_schedule();
+    /// sync -> sched::blocking: the same for at most `timeout`; what is left of it.
+    fn schedule_timeout = tetra_schedule_timeout(timeout: core::time::Duration) -> core::time::Duration;
+    /// sync -> sched::blocking: wakes `task` if it sleeps in a state that an event ends; full barrier before the look. Context: any.
+    fn wake_task = tetra_wake_task(task: &'static crate::cpu::Task) -> bool;
+    /// sync -> sched::blocking: a signal waits that ends a sleep of the running thread in `state`.
+    fn is_signal_pending = tetra_is_signal_pending(state: crate::cpu::task::TaskState) -> bool;
+    /// sync -> sched::blocking: reports a caller that must not sleep.
+    fn might_sleep = tetra_might_sleep(place: &'static core::panic::Location<'static>);
+    /// sync -> sched::blocking: `owner` runs on another core, and nothing more urgent waits for this one.
+    fn may_spin_on = tetra_may_spin_on(owner: &'static crate::cpu::Task) -> bool;
+    /// sync -> sched::blocking: the thread is over and gives nothing back any more.
+    fn is_over = tetra_is_over(task: &'static crate::cpu::Task) -> bool;
+    /// sync -> sched::blocking: one more lock of `owner` is waited for: it gets the urgency of `lender`, if that is more.
+    fn begin_lending = tetra_begin_lending(owner: &'static crate::cpu::Task, lender: &'static crate::cpu::Task);
+    /// sync -> sched::blocking: one more waiter for a lock of `owner`, and for those that `owner` itself waits for.
+    fn raise_lending = tetra_raise_lending(owner: &'static crate::cpu::Task, lender: &'static crate::cpu::Task);
+    /// sync -> sched::blocking: one lock less of `owner` is waited for; with the last one it has its own urgency again.
+    fn end_lending = tetra_end_lending(owner: &'static crate::cpu::Task);
+    /// sync -> sched::blocking: where the running thread notes the locks that it holds; `None` before there are threads.
+    #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+    fn held_locks = tetra_held_locks() -> Option<&'static crate::sync::held_locks::HeldLocks>;
     /// any -> debug::bug_report: misuse of an API that was survived: one WARN-like block with a backtrace.
     fn bug_report = tetra_bug_report(what: core::fmt::Arguments<'_>, place: &'static core::panic::Location<'static>);
 }
@@ -93,6 +116,44 @@ mod host {
     /// Host: others run.
     pub fn wait_a_tick() {
         crate::arch::relax();
+    }
+    /// Host: a test thread has no scheduler to give its core to.
+    pub fn schedule() {
+        crate::arch::relax();
+    }
+    /// Host: the whole time passes at once.
+    pub fn schedule_timeout(_timeout: core::time::Duration) -> core::time::Duration {
+        crate::arch::relax();
+        core::time::Duration::ZERO
+    }
+    /// Host: waiters look again by themselves.
+    pub fn wake_task(_task: &'static crate::cpu::Task) -> bool {
+        false
+    }
+    /// Host: no signals.
+    pub fn is_signal_pending(_state: crate::cpu::task::TaskState) -> bool {
+        false
+    }
+    /// Host: test threads may always sleep.
+    pub fn might_sleep(_place: &'static core::panic::Location<'static>) {}
+    /// Host: who runs is not known.
+    pub fn may_spin_on(_owner: &'static crate::cpu::Task) -> bool {
+        false
+    }
+    /// Host: threads are not watched.
+    pub fn is_over(_task: &'static crate::cpu::Task) -> bool {
+        false
+    }
+    /// Host: no priorities.
+    pub fn begin_lending(_owner: &'static crate::cpu::Task, _lender: &'static crate::cpu::Task) {}
+    /// Host: no priorities.
+    pub fn raise_lending(_owner: &'static crate::cpu::Task, _lender: &'static crate::cpu::Task) {}
+    /// Host: no priorities.
+    pub fn end_lending(_owner: &'static crate::cpu::Task) {}
+    /// Host: nothing is noted.
+    #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+    pub fn held_locks() -> Option<&'static crate::sync::held_locks::HeldLocks> {
+        None
     }
     /// Host: misuse fails the test that did it.
     pub fn bug_report(what: core::fmt::Arguments<'_>, place: &'static core::panic::Location<'static>) {

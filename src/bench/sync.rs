@@ -1,4 +1,4 @@
-//! Rows of the primitives that never sleep, uncontended.
+//! Rows of the synchronization primitives, uncontended: none of them sleeps here.
 //!
 //! A pair (lock and unlock) is one row, because nobody makes half of it. `docs/performance.md` argues the limit of each from its instructions.
 
@@ -7,7 +7,10 @@ use crate::cpu::{IrqGuard, PreemptGuard};
 use crate::sync::atomic::{AtomicU32, AtomicU64};
 use crate::sync::bitops::BitOps;
 use crate::sync::policy::Policy;
-use crate::sync::{BottomHalfDisabled, CounterCell, McsNode, McsSpinLock, RwLock, SeqCount, SeqLock, SpinLock, TasSpinLock};
+use crate::sync::{
+    BottomHalfDisabled, Completion, CounterCell, McsNode, McsSpinLock, Mutex, RwLock, RwSemaphore, Semaphore, SeqCount, SeqLock, SpinLock,
+    TasSpinLock, WaitQueue,
+};
 use core::pin::pin;
 
 crate::per_cpu! {
@@ -49,5 +52,18 @@ bench! {
     "sync.write_lock", lock: RwLock<u64> = RwLock::new(0) => drop(lock.write());
     "sync.seq_read", count: SeqCount = SeqCount::new() => count.retry(count.begin());
     "sync.seq_write", lock: SeqLock<u64> = SeqLock::new(0) => drop(lock.write());
+    "sync.mutex", lock: Mutex<u64> = Mutex::new(0) => drop(lock.lock());
+    "sync.mutex_trylock", lock: Mutex<u64> = Mutex::new(0) => drop(lock.try_lock());
+    "sync.semaphore", places: Semaphore = Semaphore::new(1) => {
+        places.down();
+        places.up();
+    };
+    "sync.rwsem_read", lock: RwSemaphore<u64> = RwSemaphore::new(0) => drop(lock.read());
+    "sync.rwsem_write", lock: RwSemaphore<u64> = RwSemaphore::new(0) => drop(lock.write());
+    "sync.completion", event: Completion = Completion::new() => {
+        event.complete();
+        event.wait();
+    };
+    "thread.waitqueue_wake_none", queue: WaitQueue = WaitQueue::new() => queue.wake_up();
     "sync.percpu_counter_add", _none: () = () => COUNTER.inc();
 }

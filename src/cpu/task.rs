@@ -11,8 +11,9 @@
 
 use crate::arch;
 use core::fmt;
+use core::ptr;
 use core::str;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 
 bitflags::bitflags! {
     /// What a thread does: Linux's bits and names. Empty: it runs or is ready to.
@@ -104,13 +105,23 @@ pub struct Task {
     state: AtomicU32,
     pid: AtomicU32,
     name: [AtomicU64; 2],
+    /// The owner of the mutex that the thread waits for: along these a waiter's urgency is handed on. A hint: written by the waiter, and under that
+    /// mutex's lock when the owner changes.
+    waits_for: AtomicPtr<Task>,
+    /// How often the thread holds the big kernel lock. Written by the thread itself.
+    lock_depth: AtomicU32,
 }
 
 impl Task {
     /// A block that no thread uses yet: zero, so that a table of them takes no room in the image.
-    #[expect(clippy::new_without_default, reason = "only ever a static or a part of one")]
     pub const fn new() -> Self {
-        Self { state: AtomicU32::new(0), pid: AtomicU32::new(0), name: [const { AtomicU64::new(0) }; 2] }
+        Self {
+            state: AtomicU32::new(0),
+            pid: AtomicU32::new(0),
+            name: [const { AtomicU64::new(0) }; 2],
+            waits_for: AtomicPtr::new(ptr::null_mut()),
+            lock_depth: AtomicU32::new(0),
+        }
     }
 
     /// Number, unique as long as the thread lives; idle threads have 0, as in Linux.
@@ -141,7 +152,33 @@ impl Task {
     pub fn reset(&self, pid: u32, name: Name, state: TaskState) {
         self.pid.store(pid, Ordering::Relaxed);
         self.set_name(name);
+        self.set_waits_for(None);
+        self.set_lock_depth(0);
         self.set_state(state);
+    }
+
+    /// The owner of the mutex that the thread waits for. Context: any; a hint.
+    #[inline]
+    pub fn waits_for(&self) -> Option<&'static Task> {
+        // SAFETY: null, or what `set_waits_for` stored: blocks are statics.
+        unsafe { self.waits_for.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// How often the thread holds the big kernel lock. Context: the thread itself; of another, a hint.
+    #[inline]
+    pub fn lock_depth(&self) -> u32 {
+        self.lock_depth.load(Ordering::Relaxed)
+    }
+
+    /// Notes that depth. Context: the thread itself, or its maker.
+    pub fn set_lock_depth(&self, depth: u32) {
+        self.lock_depth.store(depth, Ordering::Relaxed);
+    }
+
+    /// Notes whom the thread waits for. Context: the waiter, or who hands the mutex on to another.
+    pub fn set_waits_for(&self, owner: Option<&'static Task>) {
+        let owner = owner.map_or(ptr::null_mut(), |owner| ptr::from_ref(owner).cast_mut());
+        self.waits_for.store(owner, Ordering::Release);
     }
 
     /// What the thread does. Acquire: what the thread did before it stored this is visible.
@@ -156,6 +193,12 @@ impl Task {
     #[inline]
     pub fn set_state(&self, state: TaskState) {
         self.state.store(state.bits(), Ordering::Release);
+    }
+}
+
+impl Default for Task {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

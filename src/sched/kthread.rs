@@ -11,6 +11,7 @@
 //! # Memory ordering
 //! `EXITED` is set with release after the value was written, and loaded with acquire by the join.
 
+use super::blocking;
 use super::priority::Priority;
 use super::signal;
 use super::stack;
@@ -200,6 +201,7 @@ extern "C" fn entry<F: FnOnce() -> T, T>(before: usize, packet: usize) -> ! {
 }
 
 fn exit() -> ! {
+    blocking::give_up_locks();
     current().watcher.wake_up();
     switch::leave_for_good()
 }

@@ -8,11 +8,14 @@
 //! | `switch`, `wake`, `run_queue`, `queue`, `balance`, `idle` | which thread runs where |
 //! | `thread`, `thread_table`, `stack`, `priority` | what a thread is |
 //! | `kthread`, `signal`, `rcuwait`, `timeout` | begin, end, stop, park; waits |
+//! | `blocking` | what the sleeping locks of `sync` ask for |
 //! | `workqueue` | functions that may sleep, deferred to threads |
 //! | `preempt`, `load`, `features` | sections, figures, switches |
 
 #[cfg(target_os = "none")]
 mod balance;
+#[cfg(target_os = "none")]
+mod blocking;
 #[cfg(target_os = "none")]
 pub mod features;
 #[cfg(target_os = "none")]

@@ -26,8 +26,14 @@ pub const IS_FULL: bool = cfg!(not(any(feature = "preempt_none", feature = "pree
 #[inline]
 #[track_caller]
 pub fn might_sleep() {
+    might_sleep_at(Location::caller());
+}
+
+/// The same for a caller at `place`.
+#[inline]
+pub(super) fn might_sleep_at(place: &'static Location<'static>) {
     if cfg!(feature = "debug") && cpu::is_atomic() {
-        sleeping_in_atomic_context(Location::caller());
+        sleeping_in_atomic_context(place);
     }
     if cfg!(feature = "preempt_voluntary") {
         cond_resched();
@@ -41,6 +47,10 @@ fn sleeping_in_atomic_context(place: &'static Location<'static>) {
     let thread = current();
     let context = cpu::context::name();
     crate::pr_err!("BUG: sleeping function called from invalid context at {}", place);
+    #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+    for lock in thread.held_locks().iter().filter(|lock| !lock.is_sleeping) {
+        crate::pr_err!("BUG: atomic since a spinning lock was taken at {}", lock.at);
+    }
     crate::pr_err!("BUG: {} in {}, count {:#x}, irqs {}, called from:", *thread, context, count, irqs);
     for frame in backtrace::Frames::from(backtrace::here()) {
         crate::pr_err!("  {:#018x} {}", frame.address, Named::return_to(frame.address));

@@ -1,7 +1,8 @@
 //! The story of a context switch.
 //!
-//! 1. **Why.** A thread sleeps or yields ([`schedule`]), or something more urgent is ready and the thread is preempted: where its last section ends
-//!    (`preempt_schedule`) or where an interrupt returns to it (`preempt_schedule_irq`).
+//! 1. **Why.** A thread sleeps or yields ([`schedule`]; the big kernel lock it gives back first, and takes again when it returns), or something more
+//!    urgent is ready and the thread is preempted: where its last section ends (`preempt_schedule`) or where an interrupt returns to it
+//!    (`preempt_schedule_irq`).
 //! 2. **Irqs go off**, to exactly one level, and no depth may be counted: a guard that the thread held would otherwise belong to the next one. Both are
 //!    asserted in every build, since what breaks them is a bug that corrupts quietly.
 //! 3. **The thread leaves the run queue if it sleeps.** Under the queue's lock: its state says so, and no signal ends such a sleep. A waker that looks
@@ -31,6 +32,7 @@ use crate::arch::{self, counter, switch};
 use crate::cpu::task::TaskState;
 use crate::cpu::{self, IrqGuard, irq_guard};
 use crate::irq::softirq;
+use crate::sync::bkl;
 use core::sync::atomic::Ordering;
 
 /// Ticks of a time slice: equals take turns after so many.
@@ -54,6 +56,9 @@ enum Why {
 /// # Panics
 /// If it is called with irqs off or in a preemption-off section: the guard would belong to the next thread.
 pub fn schedule() {
+    if current().task().lock_depth() != 0 {
+        return schedule_without_bkl();
+    }
     let irqs_off = IrqGuard::new();
     switch_threads(Why::Called);
     drop(irqs_off);
@@ -61,6 +66,15 @@ pub fn schedule() {
     if preempt::IS_FULL {
         preempt_schedule();
     }
+}
+
+/// The big kernel lock is not held over a sleep.
+#[cold]
+#[inline(never)]
+fn schedule_without_bkl() {
+    let depth = bkl::release_for_sleep();
+    schedule();
+    bkl::take_again(depth);
 }
 
 /// Lets the threads of the same priority go first. With none ready it comes back at once.

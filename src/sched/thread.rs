@@ -20,6 +20,8 @@ use crate::arch::switch::Context;
 use crate::cpu::task::{Name, TaskState};
 use crate::cpu::{self, NR_CPUS, Task};
 use crate::sync::IrqSpinLock;
+#[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+use crate::sync::held_locks::HeldLocks;
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::ops::Deref;
@@ -68,6 +70,8 @@ pub struct Thread {
     pub(super) own_priority: AtomicU8,
     /// What a waiter lends it.
     pub(super) lent_priority: AtomicU8,
+    /// Locks of this thread that others wait for: with the last one what is lent goes. Written under the thread's lock.
+    pub(super) nr_lending: AtomicU32,
     /// The list it is in, or will be put in: written under its run queue's lock.
     pub(super) priority: AtomicU8,
     /// Cores it may run on.
@@ -85,6 +89,9 @@ pub struct Thread {
     /// Switches out because it slept or yielded, and because something else came first.
     pub(super) nr_voluntary: AtomicU64,
     pub(super) nr_involuntary: AtomicU64,
+    /// The locks that it holds, for the checks: with it and not with a core, since who holds a sleeping lock may move.
+    #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+    pub(super) held_locks: HeldLocks,
 }
 
 // SAFETY: `context` is used by one core at a time, which the `on_cpu` hand-over and the run queue's locks see to; all else is atomic or locked.
@@ -106,6 +113,7 @@ impl Thread {
             prev: AtomicU16::new(0),
             own_priority: AtomicU8::new(0),
             lent_priority: AtomicU8::new(0),
+            nr_lending: AtomicU32::new(0),
             priority: AtomicU8::new(0),
             affinity: AtomicU32::new(0),
             slice: AtomicU8::new(0),
@@ -116,6 +124,8 @@ impl Thread {
             run_time: AtomicU64::new(0),
             nr_voluntary: AtomicU64::new(0),
             nr_involuntary: AtomicU64::new(0),
+            #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+            held_locks: HeldLocks::new(),
         }
     }
 
@@ -208,6 +218,12 @@ impl Thread {
         self.switched_at.load(Ordering::Relaxed)
     }
 
+    /// The locks that it holds. Context: any; a hint unless the caller is the thread.
+    #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
+    pub fn held_locks(&self) -> &HeldLocks {
+        &self.held_locks
+    }
+
     /// Takes one reference more. False if the block has none: it belongs to nobody.
     pub(super) fn try_get(&self) -> bool {
         let mut refs = self.refs.load(Ordering::Relaxed);
@@ -253,6 +269,7 @@ impl Thread {
             flag.store(false, Ordering::Relaxed);
         }
         self.lent_priority.store(0, Ordering::Relaxed);
+        self.nr_lending.store(0, Ordering::Relaxed);
         self.affinity.store(ALL_CPUS, Ordering::Relaxed);
         self.kthread_flags.store(0, Ordering::Relaxed);
         self.signals.reset();

@@ -239,6 +239,45 @@ pub fn lend_priority(thread: &Thread, priority: Option<Priority>) {
     requeue(thread);
 }
 
+/// One more lock of `owner` is waited for: it runs with `priority` at least until `end_lending` was called as often.
+///
+/// Context: any. Under the thread's lock, so that who lends and who takes back do not pass each other.
+pub(super) fn begin_lending(owner: &Thread, priority: Priority) {
+    let _pinned = PreemptGuard::new();
+    let _settled = owner.lock().lock();
+    owner.nr_lending.store(owner.nr_lending.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    lend_more(owner, priority);
+}
+
+/// One more waiter. Without effect if nobody waits for `owner` any more. Context: any.
+pub(super) fn raise_lending(owner: &Thread, priority: Priority) {
+    let _pinned = PreemptGuard::new();
+    let _settled = owner.lock().lock();
+    if owner.nr_lending.load(Ordering::Relaxed) != 0 {
+        lend_more(owner, priority);
+    }
+}
+
+/// One lock less is waited for. Context: any.
+pub(super) fn end_lending(owner: &Thread) {
+    let _pinned = PreemptGuard::new();
+    let _settled = owner.lock().lock();
+    let left = owner.nr_lending.load(Ordering::Relaxed).saturating_sub(1);
+    owner.nr_lending.store(left, Ordering::Relaxed);
+    if left == 0 {
+        owner.lent_priority.store(0, Ordering::Relaxed);
+        requeue(owner);
+    }
+}
+
+fn lend_more(owner: &Thread, priority: Priority) {
+    let lent = priority.number() + 1;
+    if lent > owner.lent_priority.load(Ordering::Relaxed) {
+        owner.lent_priority.store(lent, Ordering::Relaxed);
+        requeue(owner);
+    }
+}
+
 /// Takes over the priority that follows from own and lent: in its list if it is in one.
 fn requeue(thread: &Thread) {
     with_queue_of(thread, |cpu, core, queue| {

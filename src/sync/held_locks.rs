@@ -1,8 +1,8 @@
 //! The locks that one thread of control holds, in the order in which it took them: what `lockdep` and `lock_stat` know of the present.
 //!
-//! A core has three of these: for its thread, for the softirq and for the hardirq that interrupted it, because a handler's locks are taken inside
-//! nobody's. [`held`] is the only place that knows where they lie: per core, which is right as long as only spinning locks are noted, whose holders
-//! stay on their core. Rejected: one stack a core, which tears when an interrupt comes in the middle of a push.
+//! A thread has one of these, in its block, since who holds a sleeping lock moves between cores; a core has two, for the softirq and the hardirq that
+//! interrupted its thread, because a handler's locks are taken inside nobody's (and a third for the time before there are threads). [`held`] is the
+//! only place that knows where they lie. Rejected: one stack a core, which tears when an interrupt comes in the middle of a push.
 //!
 //! # Invariants
 //! 1. One writer: the core, in the context whose stack it is; a handler has a stack of its own, so no push or take is interrupted by another.
@@ -17,6 +17,7 @@ use super::lock_class::ClassId;
 use super::meta::Access;
 use crate::arch::NR_CPUS;
 use crate::cpu;
+use crate::upcalls;
 use core::panic::Location;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -90,8 +91,7 @@ impl HeldLocks {
     }
 
     /// Forgets all. Context: the stack's own.
-    #[cfg(feature = "lockdep")]
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.len.store(0, Relaxed);
     }
 
@@ -191,15 +191,25 @@ pub(super) fn held() -> &'static HeldLocks {
     } else {
         0
     };
-    &HELD[cpu::id()][level]
+    match upcalls::held_locks() {
+        Some(of_thread) if level == 0 => of_thread,
+        _ => &HELD[cpu::id()][level],
+    }
 }
 
-/// The locks that core `cpu` holds: in its thread, its softirq, its hardirq. Context: any; of another core, a hint.
+/// The locks that this core holds: in its thread, its softirq, its hardirq. Context: any, pinned to its core.
+pub fn held_here() -> [&'static HeldLocks; NR_LEVELS] {
+    let [boot, softirq, hardirq] = &HELD[cpu::id()];
+    [upcalls::held_locks().unwrap_or(boot), softirq, hardirq]
+}
+
+/// The locks that the handlers of core `cpu` hold: softirq, hardirq. Context: any; of another core, a hint.
 ///
 /// # Panics
 /// If there is no such core.
-pub fn held_by(cpu: usize) -> &'static [HeldLocks; NR_LEVELS] {
-    &HELD[cpu]
+pub fn held_by_handlers(cpu: usize) -> [&'static HeldLocks; NR_LEVELS - 1] {
+    let [_, softirq, hardirq] = &HELD[cpu];
+    [softirq, hardirq]
 }
 
 #[cfg(all(test, not(loom)))]

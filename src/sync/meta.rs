@@ -60,8 +60,11 @@ pub enum LockKind {
 pub struct LockMeta {
     #[cfg(any(feature = "lockdep", feature = "lock_stat", feature = "debug_spinlock"))]
     place: &'static Location<'static>,
+    /// Known by core, so for locks that spin; a sleeping lock knows its own owner.
     #[cfg(feature = "debug_spinlock")]
     holder: Holder,
+    #[cfg(feature = "debug_spinlock")]
+    kind: LockKind,
     #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
     watched: Watched,
 }
@@ -82,6 +85,8 @@ impl LockMeta {
             place: Location::caller(),
             #[cfg(feature = "debug_spinlock")]
             holder: Holder::NOBODY,
+            #[cfg(feature = "debug_spinlock")]
+            kind: _kind,
             #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
             watched: Watched::new(_kind),
         }
@@ -112,7 +117,9 @@ impl LockMeta {
     #[track_caller]
     pub(super) fn acquire(&self, _access: Access, _subclass: u8) {
         #[cfg(feature = "debug_spinlock")]
-        self.holder.check_before_wait(self.place);
+        if self.kind == LockKind::Spinning {
+            self.holder.check_before_wait(self.place);
+        }
         #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
         self.watched.before_wait(self.place, &Call { access: _access, subclass: _subclass, at: Location::caller() });
     }
@@ -135,7 +142,7 @@ impl LockMeta {
     #[track_caller]
     pub(super) fn acquired(&self, _access: Access, _subclass: u8) {
         #[cfg(feature = "debug_spinlock")]
-        if _access == Access::Exclusive {
+        if _access == Access::Exclusive && self.kind == LockKind::Spinning {
             self.holder.set();
         }
         #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
@@ -148,7 +155,7 @@ impl LockMeta {
         #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
         self.watched.given_back();
         #[cfg(feature = "debug_spinlock")]
-        if _access == Access::Exclusive {
+        if _access == Access::Exclusive && self.kind == LockKind::Spinning {
             self.holder.clear(self.place);
         }
     }

@@ -4,8 +4,9 @@
 mod order {
     use crate::arch::NR_CPUS;
     use crate::proc::{self, ViewError};
+    use crate::sched::thread;
     use crate::shell::{self, CommandError, Context};
-    use crate::sync::held_locks::{DEPTH, held_by};
+    use crate::sync::held_locks::{DEPTH, held_by_handlers};
     use crate::sync::lock_class::{ClassId, MAX_CLASSES};
     use crate::sync::lock_watch;
     use crate::sync::lockdep::graph::Edge;
@@ -89,7 +90,8 @@ mod order {
 
     fn stats(out: &mut dyn Write) -> Result<(), ViewError> {
         let stats = live::stats();
-        let deepest = (0..NR_CPUS).flat_map(held_by).map(crate::sync::held_locks::HeldLocks::len).max().unwrap_or(0);
+        let in_handlers = (0..NR_CPUS).flat_map(held_by_handlers).map(crate::sync::held_locks::HeldLocks::len);
+        let deepest = in_handlers.chain(thread::all().map(|thread| thread.held_locks().len())).max().unwrap_or(0);
         let row = |out: &mut dyn Write, name: &str, used: u64, max: usize| writeln!(out, "{name:28}{used:8} [max: {max}]");
         row(out, "lock classes:", lock_watch::class_ids().count() as u64, MAX_CLASSES)?;
         row(out, "direct dependencies:", stats.nr_edges as u64, MAX_EDGES)?;
@@ -103,11 +105,17 @@ mod order {
     fn locks_held(out: &mut dyn Write) -> Result<(), ViewError> {
         let mut nr_held = 0;
         for cpu in 0..NR_CPUS {
-            for (level, locks) in ["thread", "softirq", "hardirq"].into_iter().zip(held_by(cpu)) {
+            for (level, locks) in ["softirq", "hardirq"].into_iter().zip(held_by_handlers(cpu)) {
                 for lock in locks.iter() {
                     nr_held += 1;
                     writeln!(out, "cpu{cpu} {level:8}{}", HeldIn(&lock, lock_watch::class(lock.class).as_ref()))?;
                 }
+            }
+        }
+        for thread in thread::all() {
+            for lock in thread.held_locks().iter() {
+                nr_held += 1;
+                writeln!(out, "{} thread  {}", *thread, HeldIn(&lock, lock_watch::class(lock.class).as_ref()))?;
             }
         }
         if nr_held == 0 {

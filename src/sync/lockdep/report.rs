@@ -258,7 +258,7 @@ impl Write for Counted<'_> {
 fn write_held<const C: usize>(out: &mut dyn Write, classes: &Classes<C>) -> fmt::Result {
     writeln!(out, "this core holds, oldest first:")?;
     let mut is_any = false;
-    for (level, locks) in ["thread", "softirq", "hardirq"].into_iter().zip(held_locks::held_by(cpu::id())) {
+    for (level, locks) in ["thread", "softirq", "hardirq"].into_iter().zip(held_locks::held_here()) {
         for lock in locks.iter() {
             is_any = true;
             writeln!(out, "  {level}: {}", HeldIn(&lock, classes.get(lock.class)))?;

@@ -1,0 +1,363 @@
+//! The reader-writer semaphore: data that many threads read at once, or one changes, and sleep while they do.
+//!
+//! Whoever comes while somebody waits goes behind him, readers too, so a writer waits for those who read now and for nobody who comes later. When it is
+//! the turn of a reader all readers up to the next writer go in together. The price is Linux's: a reader must not take it twice, since a writer may have
+//! come in between. Readers are not known by name, so no urgency is lent; where that matters, a mutex is better.
+//!
+//! # State of `word`
+//! | bits | meaning | who sets it |
+//! |---|---|---|
+//! | [`WAITERS`] | somebody waits: the ways without the lock are closed to who comes | under the room's lock |
+//! | [`WRITER`] | one writer is inside | itself, from 0; who lets it in, under the lock |
+//! | above, in units of [`READER`] | so many readers are inside | themselves, while nobody waits; who lets them in, under the lock |
+//!
+//! # Memory ordering
+//! Going in acquires, going out releases. All goings-out are read-modify-writes of one word, so who lets the next in, and loads it with acquire, sees what
+//! every reader before has done; the call to the waiter passes that on (`wait_room`).
+//!
+//! ```no_run
+//! use tetra::sync::{RwSemaphore, RwSemaphoreWriteGuard};
+//!
+//! static TABLE: RwSemaphore<[u32; 4]> = RwSemaphore::new([0; 4]);
+//! let mut table = TABLE.write();
+//! table[2] = 7;
+//! let table = RwSemaphoreWriteGuard::downgrade(table); // others may read now, nobody has written in between
+//! assert_eq!(table[2], 7);
+//! ```
+//! A guard stays with its thread:
+//! ```compile_fail,E0277
+//! static TABLE: tetra::sync::RwSemaphore<u32> = tetra::sync::RwSemaphore::new(0);
+//! let guard = TABLE.read();
+//! std::thread::spawn(move || drop(guard));
+//! ```
+
+use super::atomic::AtomicU32;
+use super::meta::{Access, LockKind, LockMeta};
+use super::raw_mutex::LockError;
+use super::wait_room::{Kind, Sleep, WaitRoom, Waiters, might_sleep};
+use crate::cpu::PreemptGuard;
+use core::cell::UnsafeCell;
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::ops::{Deref, DerefMut};
+
+/// Somebody waits.
+const WAITERS: u32 = 1 << 0;
+/// A writer is inside.
+const WRITER: u32 = 1 << 1;
+/// One reader.
+const READER: u32 = 1 << 2;
+/// More readers than there are threads by far: their guards are leaked. A count that wrapped would let a writer in beside them.
+const TOO_MANY: u32 = 1 << 31;
+
+/// Data that many may read or one may change: Linux's `struct rw_semaphore`.
+#[doc(alias("DECLARE_RWSEM", "init_rwsem"))]
+pub struct RwSemaphore<T: ?Sized> {
+    word: AtomicU32,
+    room: WaitRoom,
+    meta: LockMeta,
+    data: UnsafeCell<T>,
+}
+
+// SAFETY: the data is reached through guards, one writer's or readers'; readers share it between threads (`Sync`), writers move access to it (`Send`).
+unsafe impl<T: ?Sized + Send + Sync> Sync for RwSemaphore<T> {}
+// SAFETY: it owns the data; its room is empty when it is moved, since waiters borrow it.
+unsafe impl<T: ?Sized + Send> Send for RwSemaphore<T> {}
+
+impl<T> RwSemaphore<T> {
+    /// A free semaphore around `data`. The place of this call is its class.
+    #[track_caller]
+    pub const fn new(data: T) -> Self {
+        Self { word: AtomicU32::new(0), room: WaitRoom::new(), meta: LockMeta::with_kind(LockKind::Sleeping), data: UnsafeCell::new(data) }
+    }
+
+    /// The data, when no lock is needed any more.
+    pub fn into_inner(self) -> T {
+        self.data.into_inner()
+    }
+}
+
+impl<T: ?Sized> RwSemaphore<T> {
+    /// Goes in to read; sleeps until it can: Linux's `down_read`.
+    ///
+    /// Context: thread, may sleep. Acquire.
+    #[doc(alias = "down_read")]
+    #[inline]
+    #[track_caller]
+    pub fn read(&self) -> RwSemaphoreReadGuard<'_, T> {
+        // Nothing but its turn ends a deep sleep.
+        let _ = self.enter(Access::Shared, Sleep::DEEP);
+        RwSemaphoreReadGuard { lock: self, _stays: PhantomData }
+    }
+
+    /// The same; a fatal signal ends the wait: Linux's `down_read_killable`.
+    ///
+    /// Context: thread, may sleep. Acquire on success.
+    ///
+    /// # Errors
+    /// `Interrupted` (`EINTR`).
+    #[doc(alias = "down_read_killable")]
+    #[inline]
+    #[track_caller]
+    pub fn read_killable(&self) -> Result<RwSemaphoreReadGuard<'_, T>, LockError> {
+        self.enter(Access::Shared, Sleep::KILLABLE)?;
+        Ok(RwSemaphoreReadGuard { lock: self, _stays: PhantomData })
+    }
+
+    /// Goes in to read if nobody writes or waits: Linux's `down_read_trylock`.
+    ///
+    /// Context: thread. Acquire on success.
+    #[doc(alias = "down_read_trylock")]
+    #[inline]
+    #[track_caller]
+    pub fn try_read(&self) -> Option<RwSemaphoreReadGuard<'_, T>> {
+        self.try_enter(Access::Shared).then(|| RwSemaphoreReadGuard { lock: self, _stays: PhantomData })
+    }
+
+    /// Goes in to write; sleeps until it can: Linux's `down_write`.
+    ///
+    /// Context: thread, may sleep. Acquire.
+    #[doc(alias = "down_write")]
+    #[inline]
+    #[track_caller]
+    pub fn write(&self) -> RwSemaphoreWriteGuard<'_, T> {
+        // Nothing but its turn ends a deep sleep.
+        let _ = self.enter(Access::Exclusive, Sleep::DEEP);
+        RwSemaphoreWriteGuard { lock: self, _stays: PhantomData }
+    }
+
+    /// The same; a fatal signal ends the wait: Linux's `down_write_killable`.
+    ///
+    /// Context: thread, may sleep. Acquire on success.
+    ///
+    /// # Errors
+    /// `Interrupted` (`EINTR`).
+    #[doc(alias = "down_write_killable")]
+    #[inline]
+    #[track_caller]
+    pub fn write_killable(&self) -> Result<RwSemaphoreWriteGuard<'_, T>, LockError> {
+        self.enter(Access::Exclusive, Sleep::KILLABLE)?;
+        Ok(RwSemaphoreWriteGuard { lock: self, _stays: PhantomData })
+    }
+
+    /// Goes in to write if nobody is inside: Linux's `down_write_trylock`.
+    ///
+    /// Context: thread. Acquire on success.
+    #[doc(alias = "down_write_trylock")]
+    #[inline]
+    #[track_caller]
+    pub fn try_write(&self) -> Option<RwSemaphoreWriteGuard<'_, T>> {
+        self.try_enter(Access::Exclusive).then(|| RwSemaphoreWriteGuard { lock: self, _stays: PhantomData })
+    }
+
+    /// Somebody is inside: Linux's `rwsem_is_locked`. A hint. Context: any.
+    #[doc(alias = "rwsem_is_locked")]
+    pub fn is_locked(&self) -> bool {
+        self.word.read() & !WAITERS != 0
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    fn enter(&self, access: Access, sleep: Sleep) -> Result<(), LockError> {
+        might_sleep();
+        self.meta.acquire(access, 0);
+        if !self.enter_fast(access) {
+            self.enter_slow(access, sleep)?;
+        }
+        self.meta.acquired(access, 0);
+        Ok(())
+    }
+
+    #[inline(always)]
+    #[track_caller]
+    fn try_enter(&self, access: Access) -> bool {
+        let is_in = self.enter_fast(access);
+        if is_in {
+            self.meta.acquired(access, 0);
+        }
+        is_in
+    }
+
+    /// Goes in if nobody is in the way or waits. A reader may fail only because another came at the same time; the slow way finds out.
+    #[inline(always)]
+    fn enter_fast(&self, access: Access) -> bool {
+        if access == Access::Exclusive {
+            return self.word.cmpxchg_zero_acquire(WRITER).is_ok();
+        }
+        let mut word = self.word.read();
+        while word & (WAITERS | WRITER | TOO_MANY) == 0 {
+            let with_me = word + READER;
+            if self.word.try_cmpxchg_acquire(&mut word, with_me) {
+                return true;
+            }
+        }
+        false
+    }
+
+    #[cold]
+    #[inline(never)]
+    #[track_caller]
+    fn enter_slow(&self, access: Access, sleep: Sleep) -> Result<(), LockError> {
+        let kind = if access == Access::Exclusive { Kind::Exclusive } else { Kind::Shared };
+        let wait = self.meta.contended(access, 0);
+        let waited =
+            self.room.wait_for_turn(sleep, kind, |waiters| self.enter_or_queue(kind, waiters), |waiters| self.let_in(waiters), || false);
+        // The figures of a wait are a core's.
+        let _pinned = PreemptGuard::new();
+        let _ended_first = wait;
+        waited.map_err(|_| LockError::Interrupted)
+    }
+
+    /// Goes in after all, or says that somebody waits. Context: under the room's lock.
+    fn enter_or_queue(&self, kind: Kind, waiters: &Waiters) -> bool {
+        let (in_the_way, entry) = if kind == Kind::Exclusive { (!WAITERS, WRITER) } else { (WRITER, READER) };
+        let mut word = self.word.read();
+        loop {
+            assert!(word & TOO_MANY == 0, "too many readers of a rw-semaphore: their guards are leaked somewhere");
+            let may_enter = word & in_the_way == 0 && waiters.is_empty();
+            let new = if may_enter { word + entry } else { word | WAITERS };
+            if self.word.try_cmpxchg_acquire(&mut word, new) {
+                return may_enter;
+            }
+        }
+    }
+
+    /// Lets in whose turn it is: a writer, or all readers before the next one. Context: under the room's lock.
+    fn let_in(&self, waiters: &mut Waiters) {
+        while let Some((_, kind)) = waiters.first() {
+            // Acquire: what those who went out have done. While `WAITERS` is set the word changes here and by going out alone.
+            let inside = self.word.load_acquire() & !WAITERS;
+            let (in_the_way, entry) = if kind == Kind::Exclusive { (inside, WRITER) } else { (inside & WRITER, READER) };
+            if in_the_way != 0 {
+                return;
+            }
+            self.word.fetch_add_relaxed(entry);
+            waiters.call_first();
+        }
+        self.word.fetch_andnot_relaxed(WAITERS);
+    }
+
+    #[inline(always)]
+    fn leave_read(&self) {
+        self.meta.release(Access::Shared);
+        let before = self.word.fetch_sub_release(READER);
+        if before & !WAITERS == READER && before & WAITERS != 0 {
+            self.call_next();
+        }
+    }
+
+    #[inline(always)]
+    fn leave_write(&self) {
+        self.meta.release(Access::Exclusive);
+        if self.word.cmpxchg_release(WRITER, 0).is_err() {
+            self.word.fetch_andnot_release(WRITER);
+            self.call_next();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn call_next(&self) {
+        self.room.with(|waiters| self.let_in(waiters));
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for RwSemaphore<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RwSemaphore").field("locked", &self.is_locked()).finish_non_exhaustive()
+    }
+}
+
+/// The right to read. Goes out when it drops: Linux's `up_read`. `!Send`: the thread is known to the checks as a holder.
+#[doc(alias = "up_read")]
+#[must_use = "the semaphore is given back as soon as the guard drops"]
+pub struct RwSemaphoreReadGuard<'a, T: ?Sized> {
+    lock: &'a RwSemaphore<T>,
+    _stays: PhantomData<*mut ()>,
+}
+
+/// The right to write. Goes out when it drops: Linux's `up_write`. `!Send`, as the reader's.
+#[doc(alias = "up_write")]
+#[must_use = "the semaphore is given back as soon as the guard drops"]
+pub struct RwSemaphoreWriteGuard<'a, T: ?Sized> {
+    lock: &'a RwSemaphore<T>,
+    _stays: PhantomData<*mut ()>,
+}
+
+// SAFETY: a shared guard gives shared access to the data only.
+unsafe impl<T: ?Sized + Sync> Sync for RwSemaphoreReadGuard<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: ?Sized + Sync> Sync for RwSemaphoreWriteGuard<'_, T> {}
+
+impl<'a, T: ?Sized> RwSemaphoreWriteGuard<'a, T> {
+    /// Turns writing into reading with no writer in between, and lets in the readers that come next: Linux's `downgrade_write`.
+    ///
+    /// Context: thread. Release.
+    #[doc(alias = "downgrade_write")]
+    #[track_caller]
+    pub fn downgrade(guard: Self) -> RwSemaphoreReadGuard<'a, T> {
+        let lock = ManuallyDrop::new(guard).lock;
+        lock.meta.release(Access::Exclusive);
+        let before = lock.word.fetch_add_release(READER - WRITER);
+        if before & WAITERS != 0 {
+            lock.call_next();
+        }
+        lock.meta.acquired(Access::Shared, 0);
+        RwSemaphoreReadGuard { lock, _stays: PhantomData }
+    }
+}
+
+impl<T: ?Sized> Deref for RwSemaphoreReadGuard<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: while a reader is inside there is no writer.
+        unsafe { &*self.lock.data.get() }
+    }
+}
+
+impl<T: ?Sized> Deref for RwSemaphoreWriteGuard<'_, T> {
+    type Target = T;
+
+    #[inline(always)]
+    fn deref(&self) -> &T {
+        // SAFETY: the writer is alone; a shared borrow of its guard allows shared access.
+        unsafe { &*self.lock.data.get() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for RwSemaphoreWriteGuard<'_, T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the writer is alone, and its guard is borrowed alone.
+        unsafe { &mut *self.lock.data.get() }
+    }
+}
+
+impl<T: ?Sized> Drop for RwSemaphoreReadGuard<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.lock.leave_read();
+    }
+}
+
+impl<T: ?Sized> Drop for RwSemaphoreWriteGuard<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.lock.leave_write();
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwSemaphoreReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwSemaphoreWriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
