@@ -12,6 +12,7 @@
 //! registers and the stack: stored with release when the thread is off its core (`switch`), loaded with acquire by whoever wants to run it elsewhere
 //! (`wake`, `balance`).
 
+use super::on_cpu::OnCpu;
 use super::priority::Priority;
 use super::queue::ThreadId;
 use super::signal::Signals;
@@ -61,7 +62,7 @@ pub struct Thread {
     /// hang on that.
     pub(super) life: AtomicU8,
     /// Its registers and stack are in use by a core.
-    pub(super) on_cpu: AtomicBool,
+    pub(super) on_cpu: OnCpu,
     /// The core whose run queue it is in, or was last.
     pub(super) cpu: AtomicU8,
     pub(super) next: AtomicU16,
@@ -107,7 +108,7 @@ impl Thread {
             on_rq: AtomicBool::new(false),
             is_listed: AtomicBool::new(false),
             life: AtomicU8::new(Life::Over as u8),
-            on_cpu: AtomicBool::new(false),
+            on_cpu: OnCpu::new(),
             cpu: AtomicU8::new(0),
             next: AtomicU16::new(0),
             prev: AtomicU16::new(0),
@@ -188,7 +189,7 @@ impl Thread {
 
     /// True while a core runs it.
     pub fn is_on_cpu(&self) -> bool {
-        self.on_cpu.load(Ordering::Relaxed)
+        self.on_cpu.is_set()
     }
 
     /// Cores it may run on.
@@ -265,9 +266,10 @@ impl Thread {
         for counter in [&self.switched_at, &self.run_time, &self.nr_voluntary, &self.nr_involuntary] {
             counter.store(0, Ordering::Relaxed);
         }
-        for flag in [&self.on_rq, &self.is_listed, &self.on_cpu] {
+        for flag in [&self.on_rq, &self.is_listed] {
             flag.store(false, Ordering::Relaxed);
         }
+        self.on_cpu.clear();
         self.lent_priority.store(0, Ordering::Relaxed);
         self.nr_lending.store(0, Ordering::Relaxed);
         self.affinity.store(ALL_CPUS, Ordering::Relaxed);

@@ -24,7 +24,7 @@ use crate::cpu::task::TaskState;
 use crate::cpu::{self, PreemptGuard};
 use crate::upcalls;
 use crate::util::errno::Errno;
-use core::sync::atomic::{Ordering, fence};
+use core::sync::atomic::Ordering;
 
 /// Wakes `thread` if it sleeps in one of `states`. True if it did; then it has been queued, or has not left yet and will not.
 ///
@@ -33,8 +33,7 @@ pub fn try_to_wake_up(thread: &Thread, states: TaskState) -> bool {
     // The section's end is where this core reschedules, if the woken thread is more urgent than the caller.
     let _pinned = PreemptGuard::new();
     let _awake = thread.lock().lock();
-    fence(Ordering::SeqCst);
-    let state = thread.state();
+    let state = thread.task().state_for_waker();
     if !state.intersects(states) {
         return false;
     }
@@ -65,8 +64,8 @@ pub fn try_to_wake_up(thread: &Thread, states: TaskState) -> bool {
 
 /// Waits until the registers of `thread` are saved. Bounded: its core is between its choice and its switch, with irqs off.
 fn wait_until_off_cpu(thread: &Thread) {
-    // Acquire: pairs with the release in `switch::finish`.
-    while thread.on_cpu.load(Ordering::Acquire) {
+    // Pairs with `clear` in `switch::finish`.
+    while !thread.on_cpu.is_clear() {
         // A panic may have stopped that core there.
         upcalls::answer_attention();
         arch::relax();
@@ -304,7 +303,7 @@ fn requeue(thread: &Thread) {
 pub fn with_position<R>(thread: &Thread, f: impl FnOnce(Option<(usize, usize)>) -> R) -> R {
     let _asleep = thread.lock().lock();
     with_queue_of(thread, |_, _, _| {
-        let is_at_rest = !thread.on_cpu.load(Ordering::Acquire) && !core::ptr::eq(thread, current());
+        let is_at_rest = thread.on_cpu.is_clear() && !core::ptr::eq(thread, current());
         let position = is_at_rest.then(|| {
             // SAFETY: off its core (acquired), and kept off: waking it takes its lock, choosing it the queue's.
             unsafe { &*thread.context.get() }.position()
