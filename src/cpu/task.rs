@@ -204,6 +204,15 @@ impl Task {
         TaskState::from_bits_retain(self.state.load(Ordering::Acquire))
     }
 
+    /// What the thread does, for who has just made true what the thread may wait for: a full barrier, then the look.
+    ///
+    /// Context: any. The barrier pairs with the one in `set_current_state`.
+    #[inline]
+    pub fn state_for_waker(&self) -> TaskState {
+        fence(Ordering::SeqCst);
+        self.state()
+    }
+
     /// Stores a state, with release. Context: the thread itself, its maker, or a waker under the thread's lock. Waits use `set_current_state`.
     #[inline]
     pub fn set_state(&self, state: TaskState) {

@@ -1,13 +1,13 @@
 //! Calls between cores, by software-generated interrupts.
 //!
 //! A caller pushes a call, which lives on its own stack, on the target's list and sends an SGI; the target takes the whole list and runs it, oldest
-//! first. Push-only and take-all: no ABA. The caller waits, so the call and what it borrows outlive it.
+//! first. The caller waits, so the call and what it borrows outlive it.
 //!
 //! # Memory ordering
-//! The push is a release compare-exchange and the take an acquire exchange: the target sees the call's fields. `done` is stored with release by
-//! the target and loaded with acquire by the waiter, who sees everything that the function did. The SGI itself orders nothing; the controller's
-//! driver puts a DSB before it (ARM IHI 0048B 4.3.15 leaves that to software).
+//! What the caller wrote before is visible to the function, what the function did to the caller when it returns (`call_list`). The SGI itself orders
+//! nothing; the controller's driver puts a DSB before it (ARM IHI 0048B 4.3.15 leaves that to software).
 
+use super::call_list::{Call, CallList};
 use crate::arch;
 use crate::arch::exception::ExceptionFrame;
 use crate::cpu::{self, NR_CPUS, PreemptGuard};
@@ -15,9 +15,7 @@ use crate::per_cpu;
 use crate::sync::rcu;
 use crate::upcalls;
 use crate::util::errno::Errno;
-use core::marker::PhantomData;
-use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use core::ptr::NonNull;
 
 /// What the kernel's SGIs mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,22 +44,12 @@ impl From<CpuOffline> for Errno {
     }
 }
 
-struct Call<'a> {
-    next: AtomicPtr<Call<'static>>,
-    run: &'a (dyn Fn() + Sync),
-    done: AtomicBool,
-    _pinned: PhantomData<core::marker::PhantomPinned>,
-}
-
-impl<'a> Call<'a> {
-    fn new(run: &'a (dyn Fn() + Sync)) -> Self {
-        Self { next: AtomicPtr::new(ptr::null_mut()), run, done: AtomicBool::new(false), _pinned: PhantomData }
-    }
-}
+/// What a call runs. Its sender waits, so it may borrow from the sender's stack; the list knows it by the longer name.
+type Function<'a> = &'a (dyn Fn() + Sync);
 
 per_cpu! {
-    /// Calls that wait for this core, newest first.
-    static CALLS: AtomicPtr<Call<'static>> = AtomicPtr::new(ptr::null_mut());
+    /// Calls that wait for this core.
+    static CALLS: CallList<Function<'static>> = CallList::new();
 }
 
 /// Runs `f` on core `cpu`, in hardirq context with irqs masked, and waits until it has returned. On the caller's own core `f` runs in place,
@@ -127,7 +115,7 @@ pub fn call_on_others(f: impl Fn() + Sync) {
 pub fn interrupt_self(f: impl Fn() + Sync) {
     let _pinned = PreemptGuard::new();
     assert!(!arch::irq::is_masked(), "an interrupt of this core cannot come while irqs are off");
-    let call = Call::new(&f);
+    let call: Call<Function<'_>> = Call::new(&f);
     push(cpu::id(), &call);
     send(Sgi::Call, 1 << cpu::id());
     wait_for(&call);
@@ -135,7 +123,7 @@ pub fn interrupt_self(f: impl Fn() + Sync) {
 
 /// A call that its sender does not wait for: Linux's `call_single_data`. A static, as nobody knows when the target will have run it.
 pub struct AsyncCall {
-    call: Call<'static>,
+    call: Call<Function<'static>>,
 }
 
 /// Why an asynchronous call was not sent.
@@ -158,8 +146,8 @@ impl From<AsyncError> for Errno {
 
 impl AsyncCall {
     /// A call of `run`.
-    pub const fn new(run: &'static (dyn Fn() + Sync)) -> Self {
-        Self { call: Call { next: AtomicPtr::new(ptr::null_mut()), run, done: AtomicBool::new(true), _pinned: PhantomData } }
+    pub const fn new(run: Function<'static>) -> Self {
+        Self { call: Call::idle(run) }
     }
 
     /// Has core `cpu` run it, in hardirq context with irqs masked, and does not wait. What was written before is visible to it.
@@ -172,8 +160,7 @@ impl AsyncCall {
         if !cpu::is_online(cpu) {
             return Err(AsyncError::Offline);
         }
-        // Acquire: what the last run did comes before; pairs with the release in `run_calls`.
-        if !self.call.done.swap(false, Ordering::Acquire) {
+        if !self.call.claim() {
             return Err(AsyncError::Busy);
         }
         push(cpu, &self.call);
@@ -183,12 +170,12 @@ impl AsyncCall {
 
     /// It was sent and has not run yet. Context: any. If false, what the run did is visible.
     pub fn is_pending(&self) -> bool {
-        !self.call.done.load(Ordering::Acquire)
+        !self.call.is_done()
     }
 }
 
 #[track_caller]
-fn call_mask(mask: u32, f: &(dyn Fn() + Sync)) -> Result<(), ()> {
+fn call_mask(mask: u32, f: Function<'_>) -> Result<(), ()> {
     assert!(
         !arch::irq::is_masked() && !cpu::in_hardirq(),
         "call to another core with irqs off: two such callers deadlock; make the call before masking, or defer it"
@@ -198,7 +185,7 @@ fn call_mask(mask: u32, f: &(dyn Fn() + Sync)) -> Result<(), ()> {
     }
 
     let here = cpu::id();
-    let calls: [Call<'_>; NR_CPUS] = core::array::from_fn(|_| Call::new(f));
+    let calls: [Call<Function<'_>>; NR_CPUS] = core::array::from_fn(|_| Call::new(f));
     let remote = mask & !(1 << here);
     for cpu in cores(remote) {
         push(cpu, &calls[cpu]);
@@ -216,9 +203,8 @@ fn call_mask(mask: u32, f: &(dyn Fn() + Sync)) -> Result<(), ()> {
     Ok(())
 }
 
-fn wait_for(call: &Call<'_>) {
-    // Acquire: pairs with the release in `run_calls`.
-    while !call.done.load(Ordering::Acquire) {
+fn wait_for(call: &Call<Function<'_>>) {
+    while !call.is_done() {
         upcalls::answer_attention();
         arch::relax();
     }
@@ -228,39 +214,16 @@ fn cores(mask: u32) -> impl Iterator<Item = usize> {
     (0..NR_CPUS).filter(move |cpu| mask & (1 << cpu) != 0)
 }
 
-fn push(cpu: usize, call: &Call<'_>) {
-    let list = CALLS.on(cpu);
-    let call = (&raw const *call).cast_mut().cast::<Call<'static>>();
-    let mut head = list.load(Ordering::Relaxed);
-    loop {
-        // SAFETY: the caller waits for `done` before it lets the call go, whatever its borrow's name for that time is; or it is a static.
-        unsafe { &*call }.next.store(head, Ordering::Relaxed);
-        match list.compare_exchange_weak(head, call, Ordering::Release, Ordering::Relaxed) {
-            Ok(_) => return,
-            Err(now) => head = now,
-        }
-    }
+/// Puts `call` on the list of core `cpu`. Its sender waits until it is done before it lets the call go, or it is a static.
+fn push(cpu: usize, call: &Call<Function<'_>>) {
+    let call = NonNull::from(call).cast::<Call<Function<'static>>>();
+    // SAFETY: it is new or claimed, so on no list; it lives until it is done, whatever its borrow's name for that time is.
+    unsafe { CALLS.on(cpu).push(call) };
 }
 
 /// Runs what others asked of this core. Context: hardirq.
 fn run_calls() {
-    let mut newest = CALLS.this().swap(ptr::null_mut(), Ordering::Acquire);
-    let mut oldest = ptr::null_mut();
-    while !newest.is_null() {
-        // SAFETY: a call stays alive until `done` is set, below.
-        let call = unsafe { &*newest };
-        let next = call.next.load(Ordering::Relaxed);
-        call.next.store(oldest, Ordering::Relaxed);
-        oldest = newest;
-        newest = next;
-    }
-    while !oldest.is_null() {
-        // SAFETY: as above; `next` is read before `done` lets the caller's stack frame go.
-        let call = unsafe { &*oldest };
-        oldest = call.next.load(Ordering::Relaxed);
-        (call.run)();
-        call.done.store(true, Ordering::Release);
-    }
+    CALLS.this().run_all(|run| run());
 }
 
 /// Sends an SGI whose meaning is all it carries. Context: any.

@@ -14,6 +14,8 @@
 //! The controller itself is behind `upcalls::irqchip_*`: plain functions resolved at link time, since acknowledging and ending are on the path of
 //! every interrupt and link-time optimisation inlines them.
 
+#[cfg(any(target_os = "none", all(test, loom)))]
+mod call_list;
 #[cfg(target_os = "none")]
 pub mod dispatch;
 #[cfg(target_os = "none")]

@@ -200,5 +200,7 @@ mod tests {
     }
 }
 
+// By its path, as tests/litmus compiles this file from another place.
 #[cfg(all(test, loom))]
+#[path = "run_state/model.rs"]
 mod model;

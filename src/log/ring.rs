@@ -137,8 +137,10 @@ impl<const WORDS: usize> Ring<WORDS> {
     }
 
     /// Moves `head` from `place` over `words` words that are free, and opens a record there; `None` if it is not at `place` any more.
+    ///
+    /// Context: as [`Self::reserve`].
     #[inline(always)]
-    fn take(&self, place: Place, words: u32, now: impl Fn() -> u64) -> Option<Reservation> {
+    pub(super) fn take(&self, place: Place, words: u32, now: impl Fn() -> u64) -> Option<Reservation> {
         evict_fence(Ordering::Release);
         let ticks = now();
         let next = Place { seq: place.seq.wrapping_add(1), pos: place.pos.wrapping_add(words) };
@@ -181,8 +183,10 @@ impl<const WORDS: usize> Ring<WORDS> {
     }
 
     /// Gives up finished records until `end` is within reach of `tail`; false, and nothing changed, if anything else is in the way.
+    ///
+    /// Context: as [`Self::reserve`].
     #[inline(always)]
-    fn try_evict(&self, end: u32) -> bool {
+    pub(super) fn try_evict(&self, end: u32) -> bool {
         let old = self.tail.load(Ordering::Relaxed);
         let mut new = old;
         while !is_within::<WORDS>(end, new) {
@@ -253,10 +257,14 @@ impl<const WORDS: usize> Ring<WORDS> {
         let head = self.newest().pos;
         let tail = self.oldest();
         let pos = if is_before(pos, tail) { tail } else { pos };
-        if !is_before(pos, head) {
-            return Some(Peek::Empty);
-        }
+        if is_before(pos, head) { self.look_at(pos) } else { Some(Peek::Empty) }
+    }
 
+    /// Looks at the record at `pos`, where one begins; `None` if it was overwritten meanwhile.
+    ///
+    /// Context: any, any core.
+    #[inline]
+    pub(super) fn look_at(&self, pos: u32) -> Option<Peek> {
         let mark = Mark::parse(self.word(pos).load(edge(Edge::Publish, Ordering::Acquire)), pos);
         let ticks = self.word(pos.wrapping_add(1)).load(Ordering::Relaxed);
         let meta = Meta::unpack(self.word(pos.wrapping_add(2)).load(Ordering::Relaxed));

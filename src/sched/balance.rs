@@ -74,7 +74,7 @@ fn take_one(source: usize, cpu: usize) -> Option<&'static Thread> {
     let core = CORE.on(source);
     let mut queue = core.queue.lock();
     // Acquire: pairs with the release in `switch::finish`; who is on its way off its core stays.
-    let thread = queue.find(|thread| thread.affinity() & (1 << cpu) != 0 && !thread.on_cpu.load(Ordering::Acquire))?;
+    let thread = queue.find(|thread| thread.affinity() & (1 << cpu) != 0 && thread.on_cpu.is_clear())?;
     queue.unlist(core, thread);
     // Release: who finds the thread here (`run_queue::with_queue_of`) sees that it is in no list.
     thread.cpu.store(cpu as u8, Ordering::Release);

@@ -30,6 +30,8 @@ pub mod kthread;
 pub mod lend;
 #[cfg(target_os = "none")]
 pub mod load;
+#[cfg(any(target_os = "none", all(test, loom)))]
+mod on_cpu;
 #[cfg(target_os = "none")]
 pub mod preempt;
 #[cfg(target_os = "none")]

@@ -184,7 +184,7 @@ fn choose(cpu: usize, core: &Core, prev: &'static Thread, why: Why) -> &'static 
     core.urgency.store(urgency, Ordering::Relaxed);
     let next = next.unwrap_or_else(|| idle_of(cpu));
     // Under the lock, so that nobody takes a thread that is listed no more for one at rest. Relaxed: its registers were acquired with the lock.
-    next.on_cpu.store(true, Ordering::Relaxed);
+    next.on_cpu.set();
     next
 }
 
@@ -230,8 +230,8 @@ fn finish(prev: &'static Thread) {
     // Looked at before `on_cpu` is cleared: from then on the thread may run, sleep and end elsewhere.
     let is_over = prev.is_in(Life::Over) && !prev.on_rq.load(Ordering::Relaxed);
     let must_move = CORE.this().must_move.load(Ordering::Relaxed);
-    // Release: registers and stack are at rest. Pairs with the acquire in `wake` and `balance`.
-    prev.on_cpu.store(false, Ordering::Release);
+    // Registers and stack are at rest. Pairs with `is_clear` in `wake` and `balance`.
+    prev.on_cpu.clear();
     // Softirqs wait for a core, their mark stands in a thread's word: now this one's.
     softirq::mark_if_pending();
     if must_move {

@@ -13,6 +13,7 @@
 //! registers and the stack: stored with release when the thread is off its core (`switch`), loaded with acquire by whoever wants to run it elsewhere
 //! (`wake`, `balance`).
 
+use super::on_cpu::OnCpu;
 use super::priority::Priority;
 use super::queue::ThreadId;
 use super::signal::Signals;
@@ -62,7 +63,7 @@ pub struct Thread {
     /// hang on that.
     pub(super) life: AtomicU8,
     /// Its registers and stack are in use by a core.
-    pub(super) on_cpu: AtomicBool,
+    pub(super) on_cpu: OnCpu,
     /// The core whose run queue it is in, or was last.
     pub(super) cpu: AtomicU8,
     pub(super) next: AtomicU16,
@@ -114,7 +115,7 @@ impl Thread {
             on_rq: AtomicBool::new(false),
             is_listed: AtomicBool::new(false),
             life: AtomicU8::new(Life::Over as u8),
-            on_cpu: AtomicBool::new(false),
+            on_cpu: OnCpu::new(),
             cpu: AtomicU8::new(0),
             next: AtomicU16::new(0),
             prev: AtomicU16::new(0),
@@ -198,7 +199,7 @@ impl Thread {
 
     /// True while a core runs it.
     pub fn is_on_cpu(&self) -> bool {
-        self.on_cpu.load(Ordering::Relaxed)
+        self.on_cpu.is_set()
     }
 
     /// Off its core and in no run queue: a thread that was preempted on its way to sleep is not. Context: any; stale on return.
@@ -292,9 +293,10 @@ impl Thread {
         for counter in [&self.switched_at, &self.woken_at, &self.sleeps_until, &self.run_time, &self.nr_voluntary, &self.nr_involuntary] {
             counter.store(0, Ordering::Relaxed);
         }
-        for flag in [&self.on_rq, &self.is_listed, &self.on_cpu] {
+        for flag in [&self.on_rq, &self.is_listed] {
             flag.store(false, Ordering::Relaxed);
         }
+        self.on_cpu.clear();
         self.lent_priority.store(0, Ordering::Relaxed);
         self.nr_lending.store(0, Ordering::Relaxed);
         self.affinity.store(ALL_CPUS, Ordering::Relaxed);

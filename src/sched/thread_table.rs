@@ -94,7 +94,7 @@ pub fn adopt_idle() {
     idle.task.reset(0, Name::new(NAMES[cpu]), TaskState::RUNNING);
     idle.refs.store(1, Ordering::Relaxed);
     idle.set_life(Life::Alive);
-    idle.on_cpu.store(true, Ordering::Relaxed);
+    idle.on_cpu.set();
     idle.on_rq.store(true, Ordering::Relaxed);
     idle.cpu.store(cpu as u8, Ordering::Relaxed);
     idle.affinity.store(1 << cpu, Ordering::Relaxed);

@@ -34,8 +34,7 @@ pub fn try_to_wake_up(thread: &Thread, states: TaskState) -> bool {
     // The section's end is where this core reschedules, if the woken thread is more urgent than the caller.
     let _pinned = PreemptGuard::new();
     let _awake = thread.lock().lock();
-    fence(Ordering::SeqCst);
-    let state = thread.state();
+    let state = thread.task().state_for_waker();
     if !state.intersects(states) {
         return false;
     }
@@ -69,8 +68,8 @@ pub fn try_to_wake_up(thread: &Thread, states: TaskState) -> bool {
 
 /// Waits until the registers of `thread` are saved. Bounded: its core is between its choice and its switch, with irqs off.
 fn wait_until_off_cpu(thread: &Thread) {
-    // Acquire: pairs with the release in `switch::finish`.
-    while thread.on_cpu.load(Ordering::Acquire) {
+    // Pairs with `clear` in `switch::finish`.
+    while !thread.on_cpu.is_clear() {
         // A panic may have stopped that core there.
         upcalls::answer_attention();
         arch::relax();
@@ -313,7 +312,7 @@ pub fn with_position<R>(thread: &Thread, f: impl FnOnce(Option<(usize, usize)>) 
 fn position_at_rest(thread: &Thread) -> Option<(usize, usize)> {
     // What a dead thread ran on last is in use by others.
     let is_dead = thread.oops_number().is_some();
-    let is_at_rest = !thread.on_cpu.load(Ordering::Acquire) && !core::ptr::eq(thread, current()) && !is_dead;
+    let is_at_rest = thread.on_cpu.is_clear() && !core::ptr::eq(thread, current()) && !is_dead;
     is_at_rest.then(|| {
         // SAFETY: off its core (acquired), and kept off: waking it takes its lock, choosing it the queue's.
         unsafe { &*thread.context.get() }.position()

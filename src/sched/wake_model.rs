@@ -3,6 +3,7 @@
 //! Checked: whoever sleeps when all wakers are done has been queued, once, and its registers are read only after they were written. Each order that the
 //! real code argues for has a twin here without it, which must fail.
 
+use super::on_cpu::OnCpu;
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use loom::sync::{Arc, Mutex};
@@ -24,7 +25,7 @@ enum Twin {
 struct Thread {
     state: AtomicU32,
     on_rq: AtomicBool,
-    on_cpu: AtomicBool,
+    on_cpu: OnCpu,
     /// The saved registers.
     context: UnsafeCell<u32>,
     lock: Mutex<()>,
@@ -43,7 +44,7 @@ impl Thread {
         Self {
             state: AtomicU32::new(RUNNING),
             on_rq: AtomicBool::new(true),
-            on_cpu: AtomicBool::new(true),
+            on_cpu: OnCpu::new(),
             context: UnsafeCell::new(0),
             lock: Mutex::new(()),
             queue: Mutex::new(0),
@@ -70,7 +71,7 @@ impl Thread {
         }
         // SAFETY: loom checks the access; a report ends the model.
         self.context.with_mut(|context| unsafe { *context = 1 });
-        self.on_cpu.store(false, Ordering::Release);
+        self.on_cpu.clear();
         true
     }
 
@@ -91,7 +92,7 @@ impl Thread {
                 return;
             }
         }
-        while twin != Twin::WakerWithoutWait && self.on_cpu.load(Ordering::Acquire) {
+        while twin != Twin::WakerWithoutWait && !self.on_cpu.is_clear() {
             thread::yield_now();
         }
         self.state.store(RUNNING, Ordering::Release);
@@ -109,6 +110,7 @@ fn model(twin: Twin, wakers: usize) {
     builder.preemption_bound = Some(3);
     builder.check(move || {
         let thread = Arc::new(Thread::new());
+        thread.on_cpu.set();
         let wakers: Vec<_> = (0..wakers)
             .map(|_| {
                 let thread = Arc::clone(&thread);

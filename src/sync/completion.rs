@@ -136,6 +136,7 @@ impl Completion {
 
     /// An event is there, so a wait would not sleep: Linux's `completion_done`. Stale on return. Context: any.
     #[doc(alias = "completion_done")]
+    #[inline]
     pub fn is_done(&self) -> bool {
         self.events.count() != Some(0)
     }

@@ -149,6 +149,7 @@ impl Tokens {
     }
 
     /// How many tokens there are; `None`: as many as anybody wants. Stale on return. Context: any.
+    #[inline]
     pub fn count(&self) -> Option<u32> {
         match self.word.load_acquire() {
             UNLIMITED => None,

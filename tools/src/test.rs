@@ -22,7 +22,7 @@ use regex::Regex;
 
 use crate::kernel::{self, Log};
 use crate::workspace::variable;
-use crate::{console_noise, sdcard, soak, workspace};
+use crate::{console_noise, sdcard, soak, verify, workspace};
 use report::{Report, Verdict};
 
 /// Guests that run at once: each has four cores, and CI has two.
@@ -38,6 +38,7 @@ pub fn main() -> Result<ExitCode> {
         eprintln!("the Pi's device tree cannot be had, so tests that read it are skipped: {error:#}");
     }
     host::run(&report)?;
+    verify::test(&report)?;
     guests(&report)?;
     Ok(report.close())
 }

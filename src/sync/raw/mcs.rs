@@ -96,6 +96,23 @@ impl Token for McsToken {
 }
 
 impl McsToken {
+    /// The token of the place that `node` stands for: for who knows the queue by other means than `begin`, as a test of one step does.
+    ///
+    /// # Safety
+    /// `node` is queued, and stays valid and where it is until the token's lock is given back.
+    #[inline(always)]
+    pub unsafe fn of_node(node: NonNull<McsNode>) -> Self {
+        Self(node)
+    }
+
+    /// The lock is this token's. Acquire if it is: what the holder before did has happened.
+    ///
+    /// Context: any. Hands its own waiter over only: nobody else may have the token.
+    #[inline(always)]
+    pub fn is_held(&self) -> bool {
+        self.node().state.load_acquire() == HELD
+    }
+
     fn node(&self) -> &McsNode {
         // SAFETY: a token lives while its node is queued, and a queued node is valid and stays where it is (contract of `begin`).
         unsafe { self.0.as_ref() }
@@ -127,7 +144,7 @@ unsafe impl RawLock for McsLock {
     #[cold]
     fn wait(&self, token: McsToken, watch: &mut dyn FnMut()) {
         self.waiters.inc();
-        while token.node().state.load_acquire() != HELD {
+        while !token.is_held() {
             wait_round(&token.node().state, WAITING, watch);
         }
         self.waiters.dec();

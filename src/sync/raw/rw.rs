@@ -126,8 +126,8 @@ impl RawRwLock {
         loop {
             match self.state.read() {
                 HELD => wait_round(&self.state, HELD, watch),
-                empty @ (FREE | CLOSED) => {
-                    if self.state.cmpxchg_acquire(empty, HELD).is_ok() {
+                FREE | CLOSED => {
+                    if self.try_enter_as_head() {
                         break;
                     }
                 }
@@ -141,6 +141,15 @@ impl RawRwLock {
         self.after.set(FREE);
         // SAFETY: queued above.
         unsafe { self.queue.unlock(place) };
+    }
+
+    /// Enters as the writer at the queue's head if nobody is inside. Acquire on success.
+    ///
+    /// Context: any; only the head may enter past the mark that keeps others out, as `wait_write` does.
+    #[inline(always)]
+    pub fn try_enter_as_head(&self) -> bool {
+        let empty = self.state.read();
+        matches!(empty, FREE | CLOSED) && self.state.cmpxchg_acquire(empty, HELD).is_ok()
     }
 
     /// Enters as a writer.

@@ -9,5 +9,8 @@
 pub mod atomics;
 pub mod barriers;
 pub mod bits;
+pub mod hand_over;
 pub mod locks;
+pub mod log;
 pub mod refcount;
+pub mod sleeping;

@@ -1,4 +1,4 @@
-//! Host tests: the unit tests of the kernel's pure code and of the tools, each with a line and a time of its own.
+//! Host tests: the unit tests of the kernel's pure code and of the tools, and the models that loom explores, each with a line and a time of its own.
 //!
 //! cargo builds them; the runner starts them itself, because only then can it ask for times and end one that hangs.
 
@@ -15,17 +15,25 @@ use super::report::{Report, Verdict};
 use crate::{kernel, workspace};
 
 /// What is built and run: a group's name, cargo's arguments, and what the tests' names begin with.
-const GROUPS: [(&str, &[&str], &str); 4] = [
+const GROUPS: [(&str, &[&str], &str); 5] = [
     ("host", &["-p", "tetra", "--lib", "--features", "tetra/checks"], ""),
     ("one-core", &["-p", "tetra", "--lib", "--features", "tetra/up"], "sync::"),
     ("one-core-unchecked", &["-p", "tetra", "--lib", "--features", "tetra/up_unchecked,tetra/preempt_none"], "sync::"),
     ("tools", &["-p", "tetra-tools", "--bins", "--features", "tetra-tools/defmt"], ""),
+    (MODELS, &["-p", "tetra", "--lib", "--features", "tetra/checks"], ""),
 ];
+
+/// The group of the models: the kernel's algorithms under loom, in all orders that the C11 memory model allows.
+const MODELS: &str = "loom";
 
 /// Builds and runs all host tests that the report selects.
 pub fn run(report: &Report) -> Result<()> {
     for (group, arguments, prefix) in GROUPS.into_iter().filter(|(group, ..)| report.may_select(group)) {
         let mut command = cargo_test();
+        if group == MODELS {
+            // A folder of its own: the flag is for all crates, so everything is built anew for it.
+            command.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", workspace::target().join("host/loom"));
+        }
         command.args(["--no-run", "--message-format=json-render-diagnostics"]).args(arguments);
         let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start cargo")?;
         if !output.status.success() {
@@ -48,7 +56,10 @@ fn cargo_test() -> Command {
 }
 
 fn run_binary(group: &str, binary: &Path, prefix: &str, report: &Report) -> Result<()> {
-    let names = list(binary)?;
+    let mut names = list(binary)?;
+    if group == MODELS {
+        names.retain(|name| is_model(name));
+    }
     let selected: Vec<&String> = names.iter().filter(|name| name.starts_with(prefix) && report.selects(group, name)).collect();
     if selected.is_empty() {
         return Ok(());
@@ -57,7 +68,7 @@ fn run_binary(group: &str, binary: &Path, prefix: &str, report: &Report) -> Resu
     // The folder that cargo itself would start it in.
     let package = if group == "tools" { workspace::root().join("tools") } else { workspace::root() };
     command.current_dir(package).env("RUSTC_BOOTSTRAP", "1").args(["-Zunstable-options", "--report-time"]);
-    if selected.len() < names.len() {
+    if selected.len() < names.len() || group == MODELS {
         command.arg("--exact").args(&selected);
     }
     let output = command.stdin(Stdio::null()).output().context("cannot start a test")?;
@@ -68,6 +79,12 @@ fn run_binary(group: &str, binary: &Path, prefix: &str, report: &Report) -> Resu
         report.add(group, name, None, Verdict::Failed(why));
     }
     Ok(())
+}
+
+/// Whether a test explores a model: those lie in modules that say so. The others run without loom, in the group `host`.
+fn is_model(name: &str) -> bool {
+    let module = name.rsplit("::").nth(1);
+    module.is_some_and(|module| module == "model" || module == "loom_tests" || module.ends_with("_model"))
 }
 
 fn list(binary: &Path) -> Result<Vec<String>> {
@@ -127,6 +144,19 @@ fn output_of(name: &str, text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn models_are_told_by_their_module() {
+        for (name, expected) in [
+            ("sync::raw::model::tas_excludes", true),
+            ("sched::wake_model::a_sleeper_is_queued", true),
+            ("util::ring::loom_tests::bytes_arrive", true),
+            ("log::model::record::tests::a_mark", false),
+            ("mm::slab::model_test::agrees_with_the_model", false),
+        ] {
+            assert_eq!(is_model(name), expected, "{name}");
+        }
+    }
 
     #[test]
     fn the_output_of_a_failure_is_found() {

@@ -129,8 +129,13 @@ fn rebase(functions: &mut Functions) {
     }
 }
 
-/// The code of `name`.
+/// The code of `name`; of the one function whose symbol contains what follows, if it begins with `~`.
 pub fn get<'a>(functions: &'a Functions, name: &str) -> Result<&'a [Instruction]> {
+    if let Some(part) = name.strip_prefix('~') {
+        let found: Vec<_> = functions.iter().filter(|(symbol, _)| symbol.contains(part)).collect();
+        let [(_, code)] = found.as_slice() else { bail!("{} functions of {PACKAGE} have `{part}` in their names, not one", found.len()) };
+        return Ok(code);
+    }
     match functions.get(name) {
         Some(code) => Ok(code),
         None => bail!("no function `{name}` in {PACKAGE}; has it a `#[unsafe(no_mangle)]` or `export_name`?"),

@@ -17,7 +17,7 @@ const PACKAGES: &[&str] = &["herdtools7", "libc6", "libgmp10"];
 /// The suite that has them.
 const SUITE: &str = "sid";
 /// Seconds for one test; a test that needs more is to be split.
-const LIMIT_S: &str = "120";
+const LIMIT_S: &str = "60";
 
 /// How to start herd7.
 #[derive(Clone, Debug)]

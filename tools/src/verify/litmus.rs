@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::code::{self, Functions};
 use super::template::{Condition, Location, Test, Twin};
-use super::translate::{CORE_AREA, DONE, Line, translate};
+use super::translate::{CORE_AREA, COUNT_WORD, CURRENT, DONE, Line, translate};
 
 /// A test whose threads are translated.
 #[derive(Clone, Debug)]
@@ -83,9 +83,11 @@ impl Litmus {
             writeln!(text, "{kind} {name}{length}{value};")?;
         }
         for (number, arguments) in self.arguments.iter().enumerate() {
+            writeln!(text, "{number}:X{}={};", COUNT_WORD.0, COUNT_WORD.1)?;
             for (register, argument) in arguments.iter().enumerate() {
                 match argument.split_once('=') {
                     Some(("core_area", area)) => writeln!(text, "{number}:X{CORE_AREA}={area};")?,
+                    Some(("current", block)) => writeln!(text, "{number}:X{CURRENT}={block};")?,
                     _ => writeln!(text, "{number}:X{register}={argument};")?,
                 }
             }
@@ -109,7 +111,7 @@ impl Litmus {
         for row in 0..rows {
             let cell = |thread: &Vec<Line>| match thread.get(row) {
                 Some(Line::Label(name)) => format!("{:<30}", format!("{name}:")),
-                Some(Line::Code(code)) => format!(" {code:<29}"),
+                Some(Line::Code(code) | Line::Unknown(code)) => format!(" {code:<29}"),
                 None => " ".repeat(30),
             };
             writeln!(text, "{};", self.threads.iter().map(cell).collect::<Vec<_>>().join("|"))?;

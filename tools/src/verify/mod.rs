@@ -24,6 +24,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
+use crate::test::report::{Report as Results, Verdict};
 use crate::workspace;
 use code::Functions;
 use herd::{Herd, Outcome, State};
@@ -70,17 +71,46 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
         return Ok(skipped(tests.len(), "no objdump that knows AArch64"));
     };
 
-    let folder = workspace::target().join("verify");
-    std::fs::create_dir_all(&folder)?;
     let start = Instant::now();
     println!("herd7 {}; {} tests", herd.version().unwrap_or_default(), tests.len());
-    let bench = Bench { functions, herd, folder };
+    let bench = Bench::new(functions, herd)?;
     let reports = if is_mutants {
         mutants::run(&tests, &bench)
     } else {
         in_parallel(&tests, |test| verify(test, &bench).unwrap_or_else(|error| failed(&test.name, &error)))
     };
     Ok(print(&reports, start, is_mutants))
+}
+
+/// The group of these tests in `make test`.
+const GROUP: &str = "verify";
+
+/// The quick set, as part of `make test`: all tests that are not marked slow, with their twins, one case a test.
+pub fn test(results: &Results) -> Result<()> {
+    let mut tests = template::read_folder(&code::folder())?;
+    tests.retain(|test| !test.is_slow && results.selects(GROUP, &test.name));
+    if tests.is_empty() {
+        return Ok(());
+    }
+    let nothing_proven = |what: String| results.add(GROUP, "(all)", None, Verdict::Missing(what));
+    let herd = match Herd::find() {
+        Ok(herd) => herd,
+        Err(why) => return Ok(nothing_proven(format!("NOTHING IS PROVEN about the order of memory: herd7 ({why})"))),
+    };
+    let functions = match code::load() {
+        Ok(Some(functions)) => functions,
+        Ok(None) => return Ok(nothing_proven("NOTHING IS PROVEN about the order of memory: objdump for AArch64".to_owned())),
+        Err(error) => return Ok(results.add(GROUP, "(build)", None, Verdict::Failed(format!("{error:#}")))),
+    };
+
+    let bench = Bench::new(functions, herd)?;
+    in_parallel(&tests, |test| {
+        let start = Instant::now();
+        let report = verify(test, &bench).unwrap_or_else(|error| failed(&test.name, &error));
+        let verdict = if report.faults.is_empty() { Verdict::Passed } else { Verdict::Failed(report.faults.join("\n")) };
+        results.add(GROUP, &test.name, Some(start.elapsed()), verdict);
+    });
+    Ok(())
 }
 
 /// Says loudly that nothing was checked. Under CI that is a failure.
@@ -142,6 +172,12 @@ fn is_seen(condition: &Condition, outcome: &Outcome) -> bool {
 }
 
 impl Bench {
+    fn new(functions: Functions, herd: Herd) -> Result<Self> {
+        let folder = workspace::target().join("verify");
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self { functions, herd, folder })
+    }
+
     /// Writes a test for herd7, where it stays so that it can be run by hand, and runs it.
     fn run(&self, litmus: &Litmus, name: &str) -> Result<Outcome> {
         let file = self.folder.join(format!("{name}.litmus"));
@@ -198,6 +234,23 @@ mod tests {
     fn outcome(states: &[&[(&str, &str)]]) -> Outcome {
         let state = |pairs: &&[(&str, &str)]| pairs.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         Outcome { states: states.iter().map(state).collect(), executions: states.len() as u64 }
+    }
+
+    /// Whoever adds a value-returning operation adds its tests: it is a full barrier, and passes messages either way.
+    #[test]
+    fn every_full_operation_is_tested() {
+        let folder = workspace::root().join("src/sync/atomic");
+        let form = regex::Regex::new(r"(?m)^ +(\w+), \w+_relaxed, \w+_acquire, \w+_release\(").unwrap();
+        let text: String = ["mod.rs", "arith.rs", "logic.rs"].map(|file| std::fs::read_to_string(folder.join(file)).unwrap()).concat();
+        let operations: Vec<&str> = form.captures_iter(&text).map(|found| found.get(1).unwrap().as_str()).collect();
+        assert!(operations.len() > 15, "{operations:?}");
+
+        let tests: Vec<String> = template::read_folder(&code::folder()).unwrap().into_iter().map(|test| test.name).collect();
+        for operation in operations {
+            for name in [format!("SB+{operation}"), format!("MP+publish_{operation}"), format!("MP+look_{operation}")] {
+                assert!(tests.contains(&name), "no test {name}");
+            }
+        }
     }
 
     #[test]

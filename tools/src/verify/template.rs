@@ -5,11 +5,14 @@
 //! for op in xchg cmpxchg          makes one test a word
 //! group xchg                      tests of one thing, whose order they check together (mutants.rs); the word of `for` if none
 //! u32 x=0 y=0 lock[2]             locations with their type; initial value 0 if none, or another location's name: its address
-//! P0 sb_{op} x y                  thread 0 runs this function on these arguments
-//! P1 sb_{op} y x                  ... its result is called P1 below; `core_area=a` as the last argument makes TPIDR_EL1 the address of `a`
-//! discard report                  a call of a function of this name ends a run (see translate.rs)
+//! P0 sb_{op} x y                  thread 0 runs this function on these arguments; `~part` is the function with that in its symbol
+//! P1 sb_{op} y x                  ... its result is called P1 below; `core_area=a` behind the arguments makes TPIDR_EL1 the address of `a`,
+//!                                 `current=a` TPIDR_EL0
+//! discard report repeat           a call of a function of this name ends a run; so do, by `repeat`, a loop that stores and, by `stack`,
+//!                                 a path that loads from the stack (see translate.rs)
 //! never P0=0 P1=0                 an outcome that the docs forbid
 //! sometimes P0=1 P1=0             an outcome that must be there, or the test shows nothing
+//! slow                            for `make verify` alone, not for `make test`
 //! twin dmb ish -> drop            a weakened copy, in all threads or in one (`twin P0 ...`), in which a `never` must be seen
 //! ```
 
@@ -60,6 +63,8 @@ pub struct Test {
     pub never: Vec<Condition>,
     pub sometimes: Vec<Condition>,
     pub twins: Vec<Twin>,
+    /// Not for `make test`.
+    pub is_slow: bool,
 }
 
 /// Reads all tests of a folder, in the order of the files' names.
@@ -115,6 +120,10 @@ fn expand(block: &[&str]) -> Result<Vec<Test>> {
 fn test(block: &[&str]) -> Result<Test> {
     let mut test = Test::default();
     for line in block {
+        if *line == "slow" {
+            test.is_slow = true;
+            continue;
+        }
         let (key, rest) = line.split_once(' ').with_context(|| format!("`{line}`"))?;
         let words = || rest.split_whitespace();
         match key {
@@ -189,6 +198,12 @@ mod tests {
         assert_eq!(tests[1].threads[0], Thread { function: "sb_b".to_owned(), arguments: vec!["x".to_owned(), "5".to_owned()] });
         assert_eq!(tests[0].locations[1].length, Some(2));
         assert_eq!(tests[0].twins, [Twin { thread: Some(0), from: "DMB ISH".to_owned(), to: None }]);
+    }
+
+    #[test]
+    fn a_slow_test_is_marked() {
+        let tests = parse("test A\nP0 f\nsometimes P0=0\nslow\ntest B\nP0 f\nsometimes P0=0\n").unwrap();
+        assert_eq!(tests.iter().map(|test| test.is_slow).collect::<Vec<_>>(), [true, false]);
     }
 
     #[test]

@@ -2,13 +2,15 @@
 //!
 //! What is changed, and why that is sound:
 //! - The frame (saving and restoring x19 to x30 on the stack) is dropped: a thread is one function, and nobody looks at those registers
-//!   after it.
+//!   after it. Other stores to the stack are dropped as well, if nothing that is left loads from it: nobody else sees them.
 //! - A backward branch goes to the end, past the mark that the run counts. Such a branch repeats a wait or an LL/SC loop whose round
 //!   failed; the round before has only read, so a run that repeats it allows no outcome that the run without it does not. That the round
 //!   only reads is checked: no store inside, and an exclusive store only if the branch is its failure. Code that nothing reaches any more
 //!   is left out.
 //! - A call of a function that the test names under `discard` ends the run likewise: the test is about the path without it. Any other call
 //!   is an error.
+//! - A loop that stores ends the run as well where the test says `discard repeat`: then it is about one round. `discard stack` does so for a path that
+//!   loads what it has left on the stack.
 //! - Hints (YIELD, WFE, SEV, PRFM) and the interrupt mask are dropped: they order nothing.
 //!
 //! Anything that is not known here is an error and not left out.
@@ -23,6 +25,16 @@ use super::code::{Instruction, Target};
 pub const DONE: &str = "26";
 /// Register that stands for this core's area (TPIDR_EL1). The code under test must not use it.
 pub const CORE_AREA: &str = "25";
+/// Register that names the running thread's block (TPIDR_EL0). The code under test must not use it.
+pub const CURRENT: &str = "24";
+/// The count word: register and value of a thread in no section (`arch::aarch64::count`).
+pub const COUNT_WORD: (&str, u64) = ("18", 1 << 32);
+/// Register for what takes more than one instruction here. The code under test must not use it.
+const SCRATCH: &str = "23";
+/// The word under `discard` that means a loop's second round (see the head of this file).
+pub const REPEAT: &str = "repeat";
+/// The word under `discard` that means a path which loads from the stack.
+const STACK: &str = "stack";
 
 /// A line of a thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,14 +43,18 @@ pub enum Line {
     Label(String),
     /// An instruction in herd7's form.
     Code(String),
+    /// What cannot be translated: an error unless its block is left out.
+    Unknown(String),
 }
 
 /// What a kind of instruction becomes.
 enum Kind {
     Drop,
     Keep(String),
+    Several(Vec<String>),
     Branch,
     Return,
+    Unknown(String),
 }
 
 /// Translates `code` as thread number `thread`; calls of functions whose symbol contains one of `discard` end the run.
@@ -59,9 +75,16 @@ pub fn translate(code: &[Instruction], thread: usize, discard: &[String]) -> Res
         if !is_reached {
             continue;
         }
-        match kind(instruction)? {
+        match kind(instruction).unwrap_or_else(|error| Kind::Unknown(format!("{error:#}"))) {
             Kind::Drop => {}
             Kind::Keep(text) => lines.push(Line::Code(text)),
+            Kind::Several(texts) => lines.extend(texts.into_iter().map(Line::Code)),
+            Kind::Unknown(_) if is_stack_load(instruction) && discard.iter().any(|name| name == STACK) => {
+                lines.truncate(block);
+                lines.push(Line::Code(format!("B {drop_run}")));
+                is_reached = false;
+            }
+            Kind::Unknown(why) => lines.push(Line::Unknown(why)),
             Kind::Return => {
                 lines.push(Line::Code(format!("B {end}")));
                 is_reached = false;
@@ -77,7 +100,9 @@ pub fn translate(code: &[Instruction], thread: usize, discard: &[String]) -> Res
                     let place = if *offset > instruction.offset {
                         label(*offset)
                     } else {
-                        check_round(code, index, *offset)?;
+                        if !discard.iter().any(|name| name == REPEAT) {
+                            check_round(code, index, *offset)?;
+                        }
                         drop_run.clone()
                     };
                     lines.push(Line::Code(branch(instruction, &place)));
@@ -87,6 +112,9 @@ pub fn translate(code: &[Instruction], thread: usize, discard: &[String]) -> Res
                 None => bail!("`{} {}` has no known target", instruction.mnemonic, instruction.operands),
             },
         }
+    }
+    if let Some(why) = lines.iter().find_map(|line| if let Line::Unknown(why) = line { Some(why) } else { None }) {
+        bail!("{why}");
     }
     lines.extend([Line::Label(end), Line::Code(format!("MOV W{DONE},#1")), Line::Label(drop_run), Line::Code("NOP".to_owned())]);
     Ok(lines)
@@ -152,11 +180,14 @@ fn kind(instruction: &Instruction) -> Result<Kind> {
     let used = |number: &str| {
         operands.split(|c: char| !c.is_alphanumeric()).any(|word| word == format!("x{number}") || word == format!("w{number}"))
     };
-    ensure!(!used(DONE) && !used(CORE_AREA), "`{mnemonic} {operands}` uses a register that the translation needs");
+    ensure!(
+        ![DONE, CORE_AREA, CURRENT, SCRATCH].into_iter().any(used),
+        "`{mnemonic} {operands}` uses a register that the translation needs"
+    );
     if is_branch(mnemonic) {
         return Ok(Kind::Branch);
     }
-    if is_frame(mnemonic, operands) {
+    if is_frame(mnemonic, operands) || is_stack_store(mnemonic, operands) {
         return Ok(Kind::Drop);
     }
 
@@ -165,12 +196,13 @@ fn kind(instruction: &Instruction) -> Result<Kind> {
         ("ret", _) => Kind::Return,
         ("nop" | "yield" | "wfe" | "wfi" | "sev" | "sevl" | "hint" | "prfm" | "clrex", _) => Kind::Drop,
         ("msr", ["daifset" | "daifclr", _]) => Kind::Drop,
-        ("mrs", [to, "tpidr_el1"]) => Kind::Keep(format!("MOV {},X{CORE_AREA}", to.to_uppercase())),
+        ("mrs", [to, "tpidr_el1" | "TPIDR_EL1"]) => Kind::Keep(format!("MOV {},X{CORE_AREA}", to.to_uppercase())),
+        ("mrs", [to, "tpidr_el0" | "TPIDR_EL0"]) => Kind::Keep(format!("MOV {},X{CURRENT}", to.to_uppercase())),
         ("dmb" | "dsb", [option]) => Kind::Keep(format!("{} {}", mnemonic.to_uppercase(), option.to_uppercase())),
         ("isb", _) => Kind::Keep("ISB".to_owned()),
         ("subs", ["wzr" | "xzr", left, right @ ..]) => Kind::Keep(registers(&format!("cmp {left}, {}", right.join(", ")))),
         ("ands", ["wzr" | "xzr", left, right @ ..]) => Kind::Keep(registers(&format!("tst {left}, {}", right.join(", ")))),
-        ("movz" | "mov", [to, value]) if value.starts_with('#') => Kind::Keep(registers(&format!("mov {to}, {value}"))),
+        ("movz" | "mov", [to, value]) if value.starts_with('#') => Kind::Keep(registers(&format!("mov {to}, {}", unsigned(to, value)))),
         ("orr" | "mov", [to, "wzr" | "xzr"] | [to, "wzr" | "xzr", "wzr" | "xzr"]) => Kind::Keep(registers(&format!("mov {to}, #0"))),
         ("orr", [to, "wzr" | "xzr", from]) if !from.starts_with('#') => Kind::Keep(registers(&format!("mov {to}, {from}"))),
         // Only what a dropped call would be told, such as a message: herd7 refuses a test that follows the address.
@@ -179,6 +211,20 @@ fn kind(instruction: &Instruction) -> Result<Kind> {
             if numbers.iter().all(|number| number.starts_with('#')) =>
         {
             Kind::Keep(bitfield(mnemonic, to, from, numbers)?)
+        }
+        ("bfi", [to, from, "#32", "#32"]) => Kind::Several(vec![
+            registers(&format!("lsl x{SCRATCH}, {from}, #32")),
+            registers(&format!("and {to}, {to}, #4294967295")),
+            registers(&format!("orr {to}, {to}, x{SCRATCH}")),
+        ]),
+        ("extr", [to, from, same, shift]) if from == same && to.starts_with('x') => rotated(to, from, shift)?,
+        // Only for what asks for equality behind it: the other flags differ.
+        ("ccmp", [left, right, "#4", when]) => {
+            let scratch = format!("{}{SCRATCH}", &left[..1]);
+            Kind::Several(vec![
+                registers(&format!("csel {scratch}, {right}, {left}, {when}")),
+                registers(&format!("cmp {left}, {scratch}")),
+            ])
         }
         ("uxtb", [to, from]) => Kind::Keep(registers(&format!("and {to}, {from}, #255"))),
         ("uxth", [to, from]) => Kind::Keep(registers(&format!("and {to}, {from}, #65535"))),
@@ -191,11 +237,30 @@ fn kind(instruction: &Instruction) -> Result<Kind> {
             | "stxrb" | "stxrh" | "stlxr" | "stlxrb" | "stlxrh",
             _,
         ) => {
-            ensure!(!operands.contains("sp"), "`{mnemonic} {operands}`: data on the stack is not translated");
+            ensure!(!operands.contains("sp") && !operands.contains("[x29"), "`{mnemonic} {operands}`: data on the stack is not translated");
             Kind::Keep(format!("{} {}", mnemonic.to_uppercase(), registers(operands)))
         }
         _ => bail!("`{mnemonic} {operands}` is not translated"),
     })
+}
+
+/// The value of a 32-bit register as herd7 wants it: without a sign, if it is half a word shifted up.
+fn unsigned(to: &str, value: &str) -> String {
+    match value.trim_start_matches('#').parse::<i64>() {
+        Ok(number) if number < 0 && to.starts_with('w') && number as u32 & 0xffff == 0 => format!("#{}", number as u32),
+        _ => value.to_owned(),
+    }
+}
+
+/// A 64-bit rotation to the right.
+fn rotated(to: &str, from: &str, shift: &str) -> Result<Kind> {
+    let shift: u32 = shift.trim_start_matches('#').parse()?;
+    ensure!((1..64).contains(&shift), "rotation by {shift}");
+    Ok(Kind::Several(vec![
+        registers(&format!("ubfm x{SCRATCH}, {from}, #{shift}, #63")),
+        registers(&format!("lsl {to}, {from}, #{}", 64 - shift)),
+        registers(&format!("orr {to}, {to}, x{SCRATCH}")),
+    ]))
 }
 
 /// The plain form of a bit field alias.
@@ -222,6 +287,18 @@ fn is_frame(mnemonic: &str, operands: &str) -> bool {
         ("add" | "sub" | "mov", ["x29" | "sp", "sp", ..]) => true,
         _ => false,
     }
+}
+
+/// Whether an instruction stores to the thread's own stack. Loads from there are not translated, so nothing misses it.
+fn is_stack_store(mnemonic: &str, operands: &str) -> bool {
+    let base = operands.split_once('[').map_or("", |(_, rest)| rest);
+    matches!(mnemonic, "str" | "stp" | "stur" | "strb" | "strh") && ["sp", "x29"].into_iter().any(|name| base.starts_with(name))
+}
+
+/// Whether an instruction loads from the thread's own stack.
+fn is_stack_load(instruction: &Instruction) -> bool {
+    let base = instruction.operands.split_once('[').map_or("", |(_, rest)| rest);
+    instruction.mnemonic.starts_with("ld") && ["sp", "x29"].into_iter().any(|name| base.starts_with(name))
 }
 
 /// The opposite condition.
@@ -262,7 +339,7 @@ mod tests {
             .iter()
             .map(|line| match line {
                 Line::Label(name) => format!("{name}:"),
-                Line::Code(code) => code.clone(),
+                Line::Code(code) | Line::Unknown(code) => code.clone(),
             })
             .collect()
     }
@@ -282,9 +359,24 @@ mod tests {
     }
 
     #[test]
+    fn what_only_the_stack_sees_is_dropped() {
+        let code = code(&[("str", "x8, [sp, #40]", None), ("stur", "x0, [x29, #-8]", None), ("ret", "", None)]);
+        assert_eq!(text(&translate(&code, 0, &[]).unwrap())[0], "B End0");
+    }
+
+    #[test]
+    fn what_herd_does_not_know_is_put_together() {
+        let code = code(&[("extr", "x9, x9, x9, #16", None), ("ccmp", "w9, w10, #4, ne", None)]);
+        let lines = text(&translate(&code, 0, &[]).unwrap());
+        assert_eq!(lines[..3], ["UBFM X23,X9,#16,#63", "LSL X9,X9,#48", "ORR X9,X9,X23"]);
+        assert_eq!(lines[3..5], ["CSEL W23,W10,W9,NE", "CMP W9,W23"]);
+    }
+
+    #[test]
     fn a_loop_that_stores_is_refused() {
         let plain = code(&[("str", "w1, [x0]", None), ("cbnz", "w9", Some(0))]);
         assert!(translate(&plain, 0, &[]).is_err());
+        assert!(translate(&plain, 0, &[REPEAT.to_owned()]).is_ok(), "a test of one round");
         let succeeded = code(&[("stxr", "w9, w1, [x0]", None), ("cbz", "w9", Some(0))]);
         assert!(translate(&succeeded, 0, &[]).is_err());
         let overwritten = code(&[("stxr", "w9, w1, [x0]", None), ("ldr", "w9, [x2]", None), ("cbnz", "w9", Some(0))]);
@@ -293,7 +385,8 @@ mod tests {
 
     #[test]
     fn the_unknown_is_refused() {
-        for (mnemonic, operands) in [("ldadd", "w0, w1, [x2]"), ("str", "x0, [sp, #8]"), ("mrs", "x0, cntvct_el0"), ("add", "x26, x0, #1")]
+        for (mnemonic, operands) in
+            [("ldadd", "w0, w1, [x2]"), ("ldr", "x0, [sp, #8]"), ("add", "x0, sp, #8"), ("mrs", "x0, cntvct_el0"), ("add", "x26, x0, #1")]
         {
             assert!(translate(&code(&[(mnemonic, operands, None)]), 0, &[]).is_err(), "{mnemonic}");
         }
