@@ -58,6 +58,7 @@ impl OnCpu {
     }
 
     /// A core uses it. A hint: orders nothing, stale on return. Context: any.
+    #[cfg(not(loom))]
     #[inline]
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
