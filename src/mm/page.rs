@@ -197,7 +197,6 @@ impl PageDesc {
 
     /// The number of the cache plus 1, if the page is part of a slab; else 0. `kfree` looks up a list with it, without asking which it is.
     #[inline(always)]
-    #[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "host: there are no slabs"))]
     pub(super) fn slab_list(&self) -> usize {
         self.slab.load(Relaxed) as usize
     }

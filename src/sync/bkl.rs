@@ -104,6 +104,7 @@ pub(crate) fn release_for_sleep() -> u32 {
 
 /// The sleep is over: takes it as before. Context: thread, from the scheduler; may sleep again.
 #[cold]
+#[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "host: there is no scheduler"))]
 pub(crate) fn take_again(depth: u32) {
     let me = cpu::current();
     // The sleep may be one for a mutex, and not be over.
@@ -114,6 +115,7 @@ pub(crate) fn take_again(depth: u32) {
 }
 
 /// The running thread ends: with the lock it would keep it for ever, so that is reported, and it is given back. Context: thread.
+#[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "host: there is no scheduler"))]
 pub(crate) fn give_back_at_end() {
     let me = cpu::current();
     if me.lock_depth() != 0 {

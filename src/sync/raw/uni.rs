@@ -69,7 +69,10 @@ pub struct UniRwLock(Mark);
 #[expect(clippy::missing_safety_doc, reason = "the contracts are those of `RawRwLock`, word for word")]
 impl UniRwLock {
     /// See `RawRwLock::INIT`.
-    #[expect(clippy::declare_interior_mutable_const, reason = "an initial value for statics, copied at each use on purpose")]
+    #[cfg_attr(
+        not(feature = "up_unchecked"),
+        expect(clippy::declare_interior_mutable_const, reason = "an initial value for statics, copied at each use on purpose")
+    )]
     pub const INIT: Self = Self(Mark::FREE);
 
     /// See `RawRwLock::begin_read`.
