@@ -92,15 +92,21 @@ pub fn test(results: &Results) -> Result<()> {
     if tests.is_empty() {
         return Ok(());
     }
-    let nothing_proven = |what: String| results.add(GROUP, "(all)", None, Verdict::Missing(what));
+    let nothing_proven = |what: String| {
+        results.add(GROUP, "(all)", None, Verdict::Missing(what));
+        Ok(())
+    };
     let herd = match Herd::find() {
         Ok(herd) => herd,
-        Err(why) => return Ok(nothing_proven(format!("NOTHING IS PROVEN about the order of memory: herd7 ({why})"))),
+        Err(why) => return nothing_proven(format!("NOTHING IS PROVEN about the order of memory: herd7 ({why})")),
     };
     let functions = match code::load() {
         Ok(Some(functions)) => functions,
-        Ok(None) => return Ok(nothing_proven("NOTHING IS PROVEN about the order of memory: objdump for AArch64".to_owned())),
-        Err(error) => return Ok(results.add(GROUP, "(build)", None, Verdict::Failed(format!("{error:#}")))),
+        Ok(None) => return nothing_proven("NOTHING IS PROVEN about the order of memory: objdump for AArch64".to_owned()),
+        Err(error) => {
+            results.add(GROUP, "(build)", None, Verdict::Failed(format!("{error:#}")));
+            return Ok(());
+        }
     };
 
     let bench = Bench::new(functions, herd)?;
