@@ -151,6 +151,23 @@ extern "C" fn sb_cmpxchg_zero(mine: &AtomicI32, other: &AtomicI32, word: &Atomic
     u64::from(other.read().cast_unsigned())
 }
 
+/// Publishes by a flag that goes back to 0.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn publish_zero_release(data: &AtomicI32, flag: &AtomicI32) -> u64 {
+    data.set(1);
+    flag.store_release(0);
+    0
+}
+
+/// Takes the flag from 0, then reads the data.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn look_cmpxchg_zero(data: &AtomicI32, flag: &AtomicI32) -> u64 {
+    let seen = flag.cmpxchg_zero(5).is_ok();
+    told(seen, data)
+}
+
 /// Publishes a flag that was 0.
 #[unsafe(no_mangle)]
 #[inline(never)]

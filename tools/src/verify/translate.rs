@@ -202,6 +202,10 @@ fn kind(instruction: &Instruction) -> Result<Kind> {
         ("isb", _) => Kind::Keep("ISB".to_owned()),
         ("subs", ["wzr" | "xzr", left, right @ ..]) => Kind::Keep(registers(&format!("cmp {left}, {}", right.join(", ")))),
         ("ands", ["wzr" | "xzr", left, right @ ..]) => Kind::Keep(registers(&format!("tst {left}, {}", right.join(", ")))),
+        ("movz" | "mov", [to, value]) if halves(to, value).is_some() => {
+            let (low, high) = halves(to, value).context("looked at above")?;
+            Kind::Several(vec![registers(&format!("mov {to}, #{low}")), registers(&format!("movk {to}, #{high}, lsl #16"))])
+        }
         ("movz" | "mov", [to, value]) if value.starts_with('#') => Kind::Keep(registers(&format!("mov {to}, {}", unsigned(to, value)))),
         ("orr" | "mov", [to, "wzr" | "xzr"] | [to, "wzr" | "xzr", "wzr" | "xzr"]) => Kind::Keep(registers(&format!("mov {to}, #0"))),
         ("orr", [to, "wzr" | "xzr", from]) if !from.starts_with('#') => Kind::Keep(registers(&format!("mov {to}, {from}"))),
@@ -250,6 +254,13 @@ fn unsigned(to: &str, value: &str) -> String {
         Ok(number) if number < 0 && to.starts_with('w') && number as u32 & 0xffff == 0 => format!("#{}", number as u32),
         _ => value.to_owned(),
     }
+}
+
+/// The halves of a 32-bit value that herd7 takes neither with nor without its sign.
+fn halves(to: &str, value: &str) -> Option<(u32, u32)> {
+    let number: i64 = value.strip_prefix('#')?.parse().ok()?;
+    let word = number as u32;
+    (number < 0 && to.starts_with('w') && word & 0xffff != 0).then_some((word & 0xffff, word >> 16))
 }
 
 /// A 64-bit rotation to the right.
