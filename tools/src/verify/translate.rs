@@ -202,11 +202,12 @@ fn kind(instruction: &Instruction) -> Result<Kind> {
         ("isb", _) => Kind::Keep("ISB".to_owned()),
         ("subs", ["wzr" | "xzr", left, right @ ..]) => Kind::Keep(registers(&format!("cmp {left}, {}", right.join(", ")))),
         ("ands", ["wzr" | "xzr", left, right @ ..]) => Kind::Keep(registers(&format!("tst {left}, {}", right.join(", ")))),
-        ("movz" | "mov", [to, value]) if halves(to, value).is_some() => {
-            let (low, high) = halves(to, value).context("looked at above")?;
-            Kind::Several(vec![registers(&format!("mov {to}, #{low}")), registers(&format!("movk {to}, #{high}, lsl #16"))])
-        }
-        ("movz" | "mov", [to, value]) if value.starts_with('#') => Kind::Keep(registers(&format!("mov {to}, {}", unsigned(to, value)))),
+        ("movz" | "mov", [to, value]) if value.starts_with('#') => match halves(to, value) {
+            Some((low, high)) => {
+                Kind::Several(vec![registers(&format!("mov {to}, #{low}")), registers(&format!("movk {to}, #{high}, lsl #16"))])
+            }
+            None => Kind::Keep(registers(&format!("mov {to}, {}", unsigned(to, value)))),
+        },
         ("orr" | "mov", [to, "wzr" | "xzr"] | [to, "wzr" | "xzr", "wzr" | "xzr"]) => Kind::Keep(registers(&format!("mov {to}, #0"))),
         ("orr", [to, "wzr" | "xzr", from]) if !from.starts_with('#') => Kind::Keep(registers(&format!("mov {to}, {from}"))),
         // Only what a dropped call would be told, such as a message: herd7 refuses a test that follows the address.
