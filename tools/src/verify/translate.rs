@@ -261,7 +261,9 @@ fn unsigned(to: &str, value: &str) -> String {
 fn halves(to: &str, value: &str) -> Option<(u32, u32)> {
     let number: i64 = value.strip_prefix('#')?.parse().ok()?;
     let word = number as u32;
-    (number < 0 && to.starts_with('w') && word & 0xffff != 0).then_some((word & 0xffff, word >> 16))
+    let (low, high) = (word & 0xffff, word >> 16);
+    // A small negative number is fine as it is.
+    (number < 0 && to.starts_with('w') && low != 0 && high != 0xffff).then_some((low, high))
 }
 
 /// A 64-bit rotation to the right.
