@@ -15,7 +15,7 @@ use crate::cpu::{self, task::Task};
 use crate::per_cpu;
 use crate::upcalls;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 /// The software-generated interrupt that makes a core look at its attention word.
 pub const SGI: u8 = 2;
@@ -34,6 +34,7 @@ struct Answer {
     pc: AtomicUsize,
     fp: AtomicUsize,
     count: AtomicU32,
+    had_irqs_off: AtomicBool,
     task: AtomicPtr<Task>,
 }
 
@@ -44,6 +45,7 @@ per_cpu! {
         pc: AtomicUsize::new(0),
         fp: AtomicUsize::new(0),
         count: AtomicU32::new(0),
+        had_irqs_off: AtomicBool::new(false),
         task: AtomicPtr::new(ptr::null_mut()),
     };
 }
@@ -55,6 +57,8 @@ pub struct Position {
     pub start: Start,
     /// Its counts.
     pub count: u32,
+    /// It had interrupts off, or was in a handler.
+    pub had_irqs_off: bool,
     /// Its thread.
     pub task: Option<&'static Task>,
 }
@@ -81,6 +85,7 @@ pub fn answer_of(cpu: usize) -> Option<Position> {
     (answer.state.load(Ordering::Acquire) != NONE).then(|| Position {
         start: Start { pc: answer.pc.load(Ordering::Relaxed), lr: 0, fp: answer.fp.load(Ordering::Relaxed) },
         count: answer.count.load(Ordering::Relaxed),
+        had_irqs_off: answer.had_irqs_off.load(Ordering::Relaxed),
         // SAFETY: a task block outlives its thread, and the answer came from that thread's core.
         task: unsafe { answer.task.load(Ordering::Relaxed).as_ref() },
     })
@@ -134,12 +139,13 @@ fn tetra_answer_attention() {
 #[inline(never)]
 fn answer() {
     // What is asked of this core must be answered on it.
+    let had_irqs_off = arch::irq::is_masked();
     let irqs = arch::irq::save();
     let wanted = local().attention.swap(0, Ordering::Acquire);
     if wanted & attention::STOP != 0 {
         record_and_halt();
     }
-    record_position(ANSWERED);
+    record_position(ANSWERED, had_irqs_off);
     arch::irq::restore(irqs);
 }
 
@@ -148,18 +154,19 @@ fn answer() {
 /// Context: any, irqs masked.
 #[inline(never)]
 pub fn record_and_halt() -> ! {
-    record_position(HALTED);
+    record_position(HALTED, true);
     arch::halt()
 }
 
 /// Records where this core is and marks its answer as given.
 #[inline(never)]
-fn record_position(state: u32) {
+fn record_position(state: u32, had_irqs_off: bool) {
     let (pc, fp) = arch::position();
     let answer = ANSWER.this();
     answer.pc.store(pc, Ordering::Relaxed);
     answer.fp.store(fp, Ordering::Relaxed);
     answer.count.store(cpu::preempt_count(), Ordering::Relaxed);
+    answer.had_irqs_off.store(had_irqs_off, Ordering::Relaxed);
     let task = cpu::task::try_current().map_or(ptr::null_mut(), |task| (&raw const *task).cast_mut());
     answer.task.store(task, Ordering::Relaxed);
     answer.state.store(state, Ordering::Release);

@@ -1,8 +1,10 @@
 //! The shell of the console, and `run=`.
 
 use crate::log;
+use crate::mm::{AllocError, GfpFlags, KVec};
 use crate::platform::hardware;
 use crate::shell::{SerialTerminal, Shell};
+use core::str;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 static TERMINAL: SerialTerminal = SerialTerminal;
@@ -28,9 +30,22 @@ struct ShellCell(core::cell::UnsafeCell<Shell>);
 unsafe impl Sync for ShellCell {}
 
 /// Runs `script` as if typed, then switches the machine off; its exit code is the number of the first failure's status, 0 if all went well.
+///
+/// In the boot argument a backslash makes the next `"` or `\` an ordinary character, so that a script can have quotes of its own.
 pub fn script_then_power_off(shell: &mut Shell, script: &str) -> ! {
-    let status = shell.run_script(script);
+    let plain = without_escapes(script);
+    let status = shell.run_script(plain.as_ref().ok().and_then(|plain| str::from_utf8(plain).ok()).unwrap_or(script));
     pr_notice!("run: {} commands, {} failed", status.ran, status.failed);
     log::drain();
     hardware::power_off(u32::from(status.failed != 0))
+}
+
+fn without_escapes(script: &str) -> Result<KVec<u8>, AllocError> {
+    let mut plain = KVec::new();
+    let mut bytes = script.bytes().peekable();
+    while let Some(byte) = bytes.next() {
+        let escaped = bytes.next_if(|next| byte == b'\\' && matches!(next, b'"' | b'\\'));
+        plain.push(escaped.unwrap_or(byte), GfpFlags::KERNEL)?;
+    }
+    Ok(plain)
 }

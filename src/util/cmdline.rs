@@ -185,11 +185,13 @@ impl<'a> Iterator for Arguments<'a> {
     }
 }
 
-/// Bytes of the word at the start of `line`: up to the first blank outside quotes. A quote that is not closed reaches to the end.
+/// Bytes of the word at the start of `line`: up to the first blank outside quotes. A quote that is not closed reaches to the end; one behind a backslash
+/// inside of quotes is a character as any other.
 fn word_len(line: &str) -> usize {
-    let mut is_quoted = false;
+    let (mut is_quoted, mut is_escaped) = (false, false);
     let end = line.char_indices().find(|&(_, char)| {
-        is_quoted ^= char == '"';
+        is_quoted ^= char == '"' && !is_escaped;
+        is_escaped = is_quoted && char == '\\' && !is_escaped;
         char.is_whitespace() && !is_quoted
     });
     end.map_or(line.len(), |(index, _)| index)

@@ -21,6 +21,8 @@ fn words_flags_and_values() {
 fn quotes_keep_blanks() {
     assert_eq!(pairs(r#"run="cpus; dmesg" x"#), [("run", Some("cpus; dmesg")), ("x", None)]);
     assert_eq!(pairs(r#""run=cpus; dmesg" x"#), [("run", Some("cpus; dmesg")), ("x", None)]);
+    assert_eq!(pairs(r#"run="echo \" a; b" x"#), [("run", Some(r#"echo \" a; b"#)), ("x", None)]);
+    assert_eq!(pairs(r#"run="a\\" x"#), [("run", Some(r#"a\\"#)), ("x", None)]);
     assert_eq!(pairs(r#"a="" b"#), [("a", Some("")), ("b", None)]);
     assert_eq!(pairs(r#"a=b" "c"#), [("a", Some(r#"b" "c"#))]);
     assert_eq!(pairs(r#"run="never closed; x"#), [("run", Some("never closed; x"))]);
