@@ -136,7 +136,7 @@ proptest! {
     }
 
     #[test]
-    fn quoted_values_come_back(value in "[^\"\0]{0,40}") {
+    fn quoted_values_come_back(value in "[^\"\\\\\0]{0,40}") {
         let line = format!("quiet run=\"{value}\" mem=1");
         prop_assert_eq!(CommandLine::new(&line).string("run"), Some(value.as_str()));
         prop_assert_eq!(CommandLine::new(&line).number("mem"), Ok(Some(1)));
