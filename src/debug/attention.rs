@@ -15,7 +15,7 @@ use crate::cpu::{self, task::Task};
 use crate::per_cpu;
 use crate::upcalls;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 /// The software-generated interrupt that makes a core look at its attention word.
 pub const SGI: u8 = 2;
@@ -34,7 +34,6 @@ struct Answer {
     pc: AtomicUsize,
     fp: AtomicUsize,
     count: AtomicU32,
-    had_irqs_off: AtomicBool,
     task: AtomicPtr<Task>,
 }
 
@@ -45,7 +44,6 @@ per_cpu! {
         pc: AtomicUsize::new(0),
         fp: AtomicUsize::new(0),
         count: AtomicU32::new(0),
-        had_irqs_off: AtomicBool::new(false),
         task: AtomicPtr::new(ptr::null_mut()),
     };
 }
@@ -57,8 +55,6 @@ pub struct Position {
     pub start: Start,
     /// Its counts.
     pub count: u32,
-    /// It had interrupts off, or was in a handler.
-    pub had_irqs_off: bool,
     /// Its thread.
     pub task: Option<&'static Task>,
 }
@@ -85,7 +81,6 @@ pub fn answer_of(cpu: usize) -> Option<Position> {
     (answer.state.load(Ordering::Acquire) != NONE).then(|| Position {
         start: Start { pc: answer.pc.load(Ordering::Relaxed), lr: 0, fp: answer.fp.load(Ordering::Relaxed) },
         count: answer.count.load(Ordering::Relaxed),
-        had_irqs_off: answer.had_irqs_off.load(Ordering::Relaxed),
         // SAFETY: a task block outlives its thread, and the answer came from that thread's core.
         task: unsafe { answer.task.load(Ordering::Relaxed).as_ref() },
     })
@@ -126,11 +121,14 @@ pub fn wait_until(millis: u64, mut condition: impl FnMut() -> bool) -> bool {
 
 /// Upcall of cpu, sync, irq: answers what is wanted of this core. Nothing wanted: two instructions and a compare.
 ///
+/// With interrupts on the SGI answers: its handler's frames lead into the code that it interrupted, and outlive the answer for a while, which those of a
+/// loop that goes on at once do not.
+///
 /// Context: any.
 #[unsafe(no_mangle)]
 fn tetra_answer_attention() {
     // Acquire: pairs with the release in `request`.
-    if local().attention.load(Ordering::Acquire) != 0 {
+    if local().attention.load(Ordering::Acquire) != 0 && arch::irq::is_masked() {
         answer();
     }
 }
@@ -139,13 +137,12 @@ fn tetra_answer_attention() {
 #[inline(never)]
 fn answer() {
     // What is asked of this core must be answered on it.
-    let had_irqs_off = arch::irq::is_masked();
     let irqs = arch::irq::save();
     let wanted = local().attention.swap(0, Ordering::Acquire);
     if wanted & attention::STOP != 0 {
         record_and_halt();
     }
-    record_position(ANSWERED, had_irqs_off);
+    record_position(ANSWERED);
     arch::irq::restore(irqs);
 }
 
@@ -154,19 +151,18 @@ fn answer() {
 /// Context: any, irqs masked.
 #[inline(never)]
 pub fn record_and_halt() -> ! {
-    record_position(HALTED, true);
+    record_position(HALTED);
     arch::halt()
 }
 
 /// Records where this core is and marks its answer as given.
 #[inline(never)]
-fn record_position(state: u32, had_irqs_off: bool) {
+fn record_position(state: u32) {
     let (pc, fp) = arch::position();
     let answer = ANSWER.this();
     answer.pc.store(pc, Ordering::Relaxed);
     answer.fp.store(fp, Ordering::Relaxed);
     answer.count.store(cpu::preempt_count(), Ordering::Relaxed);
-    answer.had_irqs_off.store(had_irqs_off, Ordering::Relaxed);
     let task = cpu::task::try_current().map_or(ptr::null_mut(), |task| (&raw const *task).cast_mut());
     answer.task.store(task, Ordering::Relaxed);
     answer.state.store(state, Ordering::Release);

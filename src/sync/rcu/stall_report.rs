@@ -33,9 +33,9 @@ pub(super) fn print(number: u64, waited_ms: u64, stalled: u32) {
     attention::wait_for_answers(others, WAIT_MILLIS);
     for cpu in (0..NR_CPUS).filter(|cpu| stalled & (1 << cpu) != 0) {
         if cpu == here {
-            core(Section { cpu, count: cpu::preempt_count(), had_irqs_off: true }, cpu::task::try_current(), backtrace::here());
+            core(cpu, cpu::preempt_count(), cpu::task::try_current(), backtrace::here());
         } else if let Some(answer) = attention::answer_of(cpu) {
-            core(Section { cpu, count: answer.count, had_irqs_off: answer.had_irqs_off }, answer.task, answer.start);
+            core(cpu, answer.count, answer.task, answer.start);
         } else {
             line(format_args!(
                 "cpu{cpu} does not answer: it has interrupts off and does not spin for a lock. Look for a loop with interrupts off."
@@ -45,8 +45,8 @@ pub(super) fn print(number: u64, waited_ms: u64, stalled: u32) {
 }
 
 /// What one core does. Its count has this interrupt in it.
-fn core(section: Section, task: Option<&Task>, start: Start) {
-    let Section { cpu, count, .. } = section;
+fn core(cpu: usize, count: u32, task: Option<&Task>, start: Start) {
+    let section = Section { cpu, count };
     match task {
         Some(task) => line(format_args!("cpu{cpu} runs {task}, count {count:#x}, {section}; now at:")),
         None => line(format_args!("cpu{cpu} runs no thread yet, count {count:#x}, {section}; now at:")),
@@ -62,8 +62,6 @@ fn core(section: Section, task: Option<&Task>, start: Start) {
 struct Section {
     cpu: usize,
     count: u32,
-    /// By itself or because it was in a handler.
-    had_irqs_off: bool,
 }
 
 impl Section {
@@ -72,9 +70,9 @@ impl Section {
         self.count & 0xffff != 0
     }
 
-    /// It answered in a loop that looks at the attention word with interrupts off, and not in the interrupt that asked.
+    /// It answered in a loop that looks at the attention word, and not in the interrupt that asked.
     fn has_irqs_off(&self) -> bool {
-        self.had_irqs_off && self.count & 0xf_0000 == 0
+        self.count & 0xf_0000 == 0
     }
 
     fn advice(&self) -> &'static str {
