@@ -6,7 +6,8 @@
 #![cfg(target_os = "none")]
 
 use core::sync::atomic::{AtomicUsize, Ordering};
-use tetra::{init, platform::hardware, printk, time};
+use core::time::Duration;
+use tetra::{init, platform::hardware, printk, sched, time};
 
 #[doc(hidden)]
 pub use linkme as __linkme;
@@ -82,6 +83,18 @@ macro_rules! check {
 pub fn fail(what: core::fmt::Arguments<'_>, place: &core::panic::Location<'_>) {
     FAILURES.fetch_add(1, Ordering::Relaxed);
     printk!(KERN_NOTICE "# {}:{}: {}", place.file(), place.line(), what);
+}
+
+/// Waits, asleep between the looks, until `condition` holds; false after 20 s. Context: thread.
+pub fn eventually(condition: impl Fn() -> bool) -> bool {
+    let deadline = time::uptime() + Duration::from_secs(20);
+    while !condition() {
+        if time::uptime() > deadline {
+            return false;
+        }
+        sched::msleep(1);
+    }
+    true
 }
 
 /// Entry of every suite.

@@ -24,7 +24,7 @@ use tetra::sync::{Completion, LockError, Mutex, RwSemaphore, SpinLock, WaitQueue
 use tetra::time::{self, Timer};
 use tetra::util::errno::Errno;
 use tetra::{BUG, BUG_ON, WARN, WARN_ON, WARN_ON_ONCE, WARN_ONCE, WARN_RATELIMIT, arch, printk};
-use tetra_tests::{case, check, check_eq, suite};
+use tetra_tests::{case, check, check_eq, eventually, suite};
 
 suite!();
 
@@ -61,18 +61,6 @@ fn says(reader: &mut Reader, texts: &[&str]) -> bool {
                 return false;
             }
         }
-    }
-    true
-}
-
-/// Waits, giving way, until `condition` holds; false after 20 s.
-fn eventually(condition: impl Fn() -> bool) -> bool {
-    let deadline = time::uptime() + Duration::from_secs(20);
-    while !condition() {
-        if time::uptime() > deadline {
-            return false;
-        }
-        sched::msleep(1);
     }
     true
 }

@@ -18,24 +18,12 @@ use tetra::sync::rcu::{
     self, MAX_BATCH, Rcu, RcuHead, RcuList, RcuListNode, rcu_barrier, rcu_read_lock, synchronize_rcu, synchronize_rcu_expedited,
 };
 use tetra::{arch, cpu, time};
-use tetra_tests::{case, check, check_eq, suite};
+use tetra_tests::{case, check, check_eq, eventually, suite};
 
 suite!();
 
 const GOOD: u64 = 0x600d_600d_600d_600d;
 const POISON: u64 = 0xdead_dead_dead_dead;
-
-/// Waits, giving way, until `condition` holds; false after 20 s.
-fn eventually(condition: impl Fn() -> bool) -> bool {
-    let deadline = time::uptime() + Duration::from_secs(20);
-    while !condition() {
-        if time::uptime() > deadline {
-            return false;
-        }
-        sched::msleep(1);
-    }
-    true
-}
 
 /// A value whose drop shows.
 struct Canary {

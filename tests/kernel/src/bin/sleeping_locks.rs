@@ -16,21 +16,9 @@ use tetra::sync::{
 };
 use tetra::util::errno::Errno;
 use tetra::{arch, time};
-use tetra_tests::{case, check, check_eq, suite};
+use tetra_tests::{case, check, check_eq, eventually, suite};
 
 suite!();
-
-/// Waits, giving way, until `condition` holds; false after 20 s.
-fn eventually(condition: impl Fn() -> bool) -> bool {
-    let deadline = time::uptime() + Duration::from_secs(20);
-    while !condition() {
-        if time::uptime() > deadline {
-            return false;
-        }
-        sched::msleep(1);
-    }
-    true
-}
 
 fn is_asleep<T>(handle: &JoinHandle<T>) -> bool {
     !handle.thread().state().is_empty() && handle.thread().is_asleep()
