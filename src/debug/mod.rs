@@ -4,7 +4,7 @@
 //! |---|---|
 //! | what a fault means, in words | [`fault`] |
 //! | what lies at an address | [`address`] |
-//! | who called whom | [`backtrace`] |
+//! | who called whom | [`backtrace`], `prologue` |
 //! | names for addresses | [`symbols`], [`kallsyms`] |
 //! | the report and the end of a kernel | [`mod@panic`], [`report`] |
 //! | the report and the end of a thread | `oops`, `report_log` |
@@ -39,6 +39,8 @@ mod lock_report;
 pub mod oops;
 #[cfg(target_os = "none")]
 pub mod panic;
+#[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "what is interrupted is a matter of the target; the tests run here"))]
+mod prologue;
 #[cfg(target_os = "none")]
 pub mod provoke;
 #[cfg(target_os = "none")]

@@ -22,9 +22,10 @@ pub struct Crash {
 }
 
 /// All ways, for `fault`.
-pub const CRASHES: [Crash; 17] = [
+pub const CRASHES: [Crash; 18] = [
     Crash { name: "null-read", help: "reads through a NULL pointer", run: null_read },
     Crash { name: "null-call", help: "calls a NULL function pointer", run: null_call },
+    Crash { name: "null-copy", help: "copies from a NULL pointer: the fault is in a function without a frame", run: null_copy },
     Crash { name: "wild-write", help: "writes to 0xdeadbeef", run: wild_write },
     Crash { name: "text-write", help: "writes to kernel text", run: text_write },
     Crash { name: "data-exec", help: "executes data", run: data_exec },
@@ -48,6 +49,16 @@ fn null_read() {
     // SAFETY: none: this is the mistake. Nothing is mapped at low addresses, so it faults and reads nothing.
     let value = unsafe { nowhere.read_volatile() };
     black_box(value);
+}
+
+/// `memcpy` is assembly that calls nothing and pushes no frame record: its caller's name is in x30 alone.
+#[inline(never)]
+fn null_copy() {
+    let nowhere: *const [u8; 256] = black_box(core::ptr::without_provenance(8));
+    let mut copy = [0; 256];
+    // SAFETY: none: this is the mistake. Nothing is mapped at low addresses, so it faults and copies nothing.
+    unsafe { core::ptr::copy_nonoverlapping(nowhere, &raw mut copy, 1) };
+    black_box(&copy);
 }
 
 #[inline(never)]
