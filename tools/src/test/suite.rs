@@ -88,7 +88,7 @@ fn run_alone(kernel: &Kernel, case: &Case, report: &Report) -> Result<()> {
 
 /// Boots `machine` for one case and reports how it went.
 pub fn boot(machine: &Machine, group: &str, case: &Case, report: &Report) -> Result<()> {
-    let outcome = guest::run_with_breaks(machine, case.limits(), case.typed(), case.breaks(), |_| ())?;
+    let outcome = guest::run_with_cues(machine, case.limits(), case.typed(), case.cues(), |_| ())?;
     let verdict = match case.judge(&outcome) {
         Ok(()) => Verdict::Passed,
         Err(why) => Verdict::Failed(format!("{why}\n{}", tail(&outcome.console))),
