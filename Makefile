@@ -94,7 +94,7 @@ clean: ## remove everything that was built
 #: DTB=file|none  device tree instead of boot/tetra-qemu.dts
 #: RUN="a; b"     shell commands to run as if typed, then power off; the exit status tells
 #: LOG=defmt      binary log, decoded on the host (LOG=text is the default)
-#: FEATURES=".."  cargo features of the kernel: tracepoints up preempt_none ...
+#: FEATURES=".."  cargo features of the kernel: up, preempt_none, preempt_voluntary ...
 #: QEMU_ARGS=".." further arguments for QEMU
 #: ONLY=pattern   tests whose name matches, rows of bench with the word; N=100 boots for soak
 #: V=1            show the commands

@@ -14,6 +14,7 @@
 //! | what a core is asked to do whatever it is doing | [`attention`] |
 //! | what notices that a part of the kernel stands still | [`detectors`] |
 //! | what a kernel that hangs can still be asked | [`sysrq`] |
+//! | what happened last: switches, interrupts, waits | [`tracepoint`] |
 //! | what a report shows of threads, cores and locks | [`show`] |
 //!
 //! Everything here runs in a dying kernel: no lock, no allocation, bounded loops, and every pointer is checked before it is followed.
@@ -55,3 +56,4 @@ pub mod syndrome;
 #[cfg(target_os = "none")]
 pub mod sysrq;
 pub mod taint;
+pub mod tracepoint;
