@@ -9,6 +9,7 @@
 
 pub mod case;
 mod host;
+mod kallsyms;
 mod ktap;
 pub mod mutated_tree;
 pub mod report;
@@ -109,7 +110,11 @@ type Variant = (Option<String>, Vec<String>);
 
 /// Whether the shipped kernel is wanted for more than smoke cases.
 fn wants_shipped(report: &Report) -> bool {
-    console_noise::is_selected(report) || soak::is_selected(report) || variants::is_selected(report) || mutated_tree::is_selected(report)
+    console_noise::is_selected(report)
+        || soak::is_selected(report)
+        || variants::is_selected(report)
+        || mutated_tree::is_selected(report)
+        || kallsyms::is_selected(report)
 }
 
 /// Builds one kernel; if that fails, so does a case of its name.
@@ -132,11 +137,12 @@ fn build_variant((package, features): &Variant, report: &Report) -> Option<Kerne
 /// Adds what boots this kernel: for the shipped one noise, soak test, entries and damaged trees; for all their smoke cases.
 fn add_boots<'a>(variant: &Variant, kernel: &Kernel, groups: &[smoke::Group], report: &'a Report, add: &impl Fn(Job<'a>)) {
     if *variant == Variant::default() && wants_shipped(report) {
-        let [noisy, soaked, entered, damaged] = [(); 4].map(|()| kernel.clone());
+        let [noisy, soaked, entered, damaged, named] = [(); 5].map(|()| kernel.clone());
         add(Box::new(move || console_noise::test(&noisy, report)));
         add(Box::new(move || soak::test(&soaked, report)));
         add(Box::new(move || variants::test(&entered, report)));
         add(Box::new(move || mutated_tree::run(&damaged, mutated_tree::TREES, report)));
+        add(Box::new(move || kallsyms::test(&named, report)));
     }
     let (package, features) = variant;
     for group in groups {
