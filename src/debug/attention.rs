@@ -175,7 +175,8 @@ fn answer() {
         record_and_halt();
     }
     record_position(ANSWERED);
-    arch::irq::restore(irqs);
+    // SAFETY: what `save` gave above; no guard was made since.
+    unsafe { arch::irq::restore(irqs) };
 }
 
 /// Records where this core is and halts it for good.

@@ -249,7 +249,8 @@ pub(super) fn begin(before: usize) {
     // SAFETY: as in `switch_threads`.
     finish(unsafe { &*(before as *const Thread) });
     latency::irqs_go_on();
-    arch::irq::unmask();
+    // SAFETY: a switch happens at one level of irqs off (`switch_threads`), which was the last thread's and ends here; a new thread has no guard.
+    unsafe { arch::irq::unmask() };
     if preempt::IS_FULL {
         preempt_schedule();
     }

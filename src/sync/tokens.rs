@@ -19,6 +19,9 @@
 use super::atomic::AtomicI32;
 use super::wait_room::{Kind, Sleep, WaitError, WaitRoom, Waiters};
 
+#[cfg(all(test, loom))]
+mod model;
+
 /// Somebody waits.
 const AWAITED: i32 = -1;
 /// There is a token for whoever comes.
