@@ -44,8 +44,7 @@ impl Completion {
     #[track_caller]
     pub fn wait(&self) {
         might_sleep();
-        // Nothing but an event ends a deep sleep.
-        let _ = self.events.take(Sleep::DEEP);
+        self.events.take_for_sure();
     }
 
     /// The same; a signal ends it.
@@ -59,7 +58,7 @@ impl Completion {
     #[track_caller]
     pub fn wait_interruptible(&self) -> Result<(), WaitError> {
         might_sleep();
-        self.events.take(Sleep::INTERRUPTIBLE)
+        self.events.take(&Sleep::INTERRUPTIBLE)
     }
 
     /// The same; a fatal signal ends it.
@@ -73,7 +72,7 @@ impl Completion {
     #[track_caller]
     pub fn wait_killable(&self) -> Result<(), WaitError> {
         might_sleep();
-        self.events.take(Sleep::KILLABLE)
+        self.events.take(&Sleep::KILLABLE)
     }
 
     /// Waits at most `timeout`, never less unless the event comes.
@@ -87,7 +86,7 @@ impl Completion {
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> Result<(), WaitError> {
         might_sleep();
-        self.events.take(Sleep::DEEP.at_most(timeout))
+        self.events.take(&Sleep::DEEP.at_most(timeout))
     }
 
     /// The same; a signal ends it, too.
@@ -101,7 +100,7 @@ impl Completion {
     #[track_caller]
     pub fn wait_interruptible_timeout(&self, timeout: Duration) -> Result<(), WaitError> {
         might_sleep();
-        self.events.take(Sleep::INTERRUPTIBLE.at_most(timeout))
+        self.events.take(&Sleep::INTERRUPTIBLE.at_most(timeout))
     }
 
     /// Takes an event if there is one. Context: any.
