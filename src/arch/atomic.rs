@@ -80,6 +80,19 @@ pub trait Word: Copy + Eq {
     /// # Errors
     /// The value found.
     fn cmpxchg_zero(cell: &Self::Cell, new: Self, order: Order) -> Result<Self, Self>;
+    /// Stores 0 if the word is `old`: one instruction less than [`Self::cmpxchg`], as 0 needs no register.
+    ///
+    /// # Errors
+    /// The value found.
+    fn cmpxchg_to_zero(cell: &Self::Cell, old: Self, order: Order) -> Result<Self, Self>;
+    /// Adds `OPERAND` unless one of `BITS` is set. Both stand in the instructions: `OPERAND` must be below 4096, `BITS` a mask that TST can hold (a run of
+    /// ones, turned by any number of places); whatever is not, the assembler refuses.
+    ///
+    /// # Errors
+    /// The value found.
+    fn add_unless_any<const OPERAND: u64, const BITS: u64>(cell: &Self::Cell, order: Order) -> Result<Change<Self>, Self>;
+    /// Subtracts `OPERAND`, below 4096, which stands in the instruction.
+    fn sub_const<const OPERAND: u64>(cell: &Self::Cell, order: Order) -> Change<Self>;
     /// Adds `operand` unless the word is `unless`.
     ///
     /// # Errors

@@ -112,7 +112,7 @@ fn switch_threads(why: Why) {
     let cpu = cpu::id();
     // No section is counted, so the core is in none.
     rcu::on_switch(cpu);
-    let (core, prev) = (CORE.on(cpu), current());
+    let (core, prev) = (CORE.this(), current());
     let next = choose(cpu, core, prev, why);
     if !preempt::IS_FULL {
         switch_point::pass();
@@ -160,7 +160,8 @@ fn choose(cpu: usize, core: &Core, prev: &'static Thread, why: Why) -> &'static 
         assert!(!prev.is_idle(), "the idle thread of cpu{cpu} went to sleep");
         prev.on_rq.store(false, Ordering::Release);
         if contributes_to_load(prev.state()) {
-            core.nr_uninterruptible.fetch_add(1, Ordering::Relaxed);
+            // Only this core writes its count, with irqs masked: a load and a store are enough.
+            core.nr_uninterruptible.store(core.nr_uninterruptible.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         }
     } else if !prev.is_idle() && prev.affinity() & (1 << cpu) == 0 {
         // Decided here, under the lock: later nobody can tell whether a thread is listed, since others take it out and in.
@@ -210,7 +211,7 @@ pub(super) fn contributes_to_load(state: TaskState) -> bool {
 }
 
 fn account(core: &Core, prev: &Thread, next: &Thread, why: Why) {
-    let now = counter::now();
+    let now = counter::now_relaxed();
     let ran = now.wrapping_sub(prev.switched_at.load(Ordering::Relaxed));
     if prev.is_idle() {
         core.idle_time.fetch_add(ran, Ordering::Relaxed);
@@ -228,6 +229,7 @@ fn account(core: &Core, prev: &Thread, next: &Thread, why: Why) {
 }
 
 /// Step 6. Context: the first thing that a thread does when it runs again, irqs masked.
+#[inline(always)]
 fn finish(prev: &'static Thread) {
     // Looked at before `on_cpu` is cleared: from then on the thread may run, sleep and end elsewhere.
     let is_over = prev.is_in(Life::Over) && !prev.on_rq.load(Ordering::Relaxed);
@@ -236,6 +238,15 @@ fn finish(prev: &'static Thread) {
     prev.on_cpu.clear();
     // Softirqs wait for a core, their mark stands in a thread's word: now this one's.
     softirq::mark_if_pending();
+    if must_move || is_over {
+        part_with(prev, must_move, is_over);
+    }
+}
+
+/// The last thread goes to another core, or for ever. Out of line: every switch looks whether it does.
+#[cold]
+#[inline(never)]
+fn part_with(prev: &'static Thread, must_move: bool, is_over: bool) {
     if must_move {
         wake::move_away(prev);
     }

@@ -149,7 +149,8 @@ impl Thread {
     /// The head, for lower layers.
     #[inline]
     pub fn task(&self) -> &'static Task {
-        &thread_table::by_id(self.id()).task
+        // SAFETY: `new` is called for the blocks of the static table alone (`thread_table`), so each block, and the head in it, lives for ever.
+        unsafe { &*(&raw const self.task) }
     }
 
     /// Serialises wake-ups, affinity and priority. Order: outside every run queue's lock.
@@ -159,6 +160,7 @@ impl Thread {
     }
 
     /// Number, unique as long as the thread lives.
+    #[inline]
     pub fn pid(&self) -> u32 {
         self.task.pid()
     }
@@ -185,10 +187,10 @@ impl Thread {
         self.task.state()
     }
 
-    /// True for the thread that a core runs when nothing else is ready.
+    /// True for the thread that a core runs when nothing else is ready: no other has the number 0, and a number is one load away.
     #[inline]
     pub fn is_idle(&self) -> bool {
-        usize::from(self.id()) < NR_CPUS
+        self.pid() == 0
     }
 
     /// The core it runs on, is ready on, or ran on last.

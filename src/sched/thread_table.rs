@@ -17,6 +17,7 @@ use crate::arch::layout;
 use crate::cpu::task::{Name, TaskState};
 use crate::cpu::{self, NR_CPUS, Task};
 use crate::sync::IrqSpinLock;
+use core::hint::assert_unchecked;
 use core::sync::atomic::Ordering;
 
 /// Blocks in the table: 1024 threads, and an idle thread for each core.
@@ -28,7 +29,10 @@ static LOCKS: [IrqSpinLock<()>; MAX_THREADS] = [const { IrqSpinLock::new(()) }; 
 /// The place of `thread` in the table.
 #[inline]
 pub(super) fn id_of(thread: &Thread) -> ThreadId {
-    ((&raw const *thread as usize - &raw const THREADS as usize) / size_of::<Thread>()) as ThreadId
+    let id = (&raw const *thread as usize - &raw const THREADS as usize) / size_of::<Thread>();
+    // SAFETY: each block is one of this table: `Thread::new` is called above and nowhere else. Said here, no use of the number is checked again.
+    unsafe { assert_unchecked(id < MAX_THREADS) };
+    id as ThreadId
 }
 
 /// The lock of thread `id`: [`Thread::lock`].

@@ -55,14 +55,17 @@ pub fn try_to_wake_up(thread: &Thread, states: TaskState) -> bool {
 
     wait_until_off_cpu(thread);
     if contributes_to_load(state) {
-        CORE.this().nr_uninterruptible.fetch_sub(1, Ordering::Relaxed);
+        // This core's count, which it alone writes, with irqs masked: a load and a store are enough. So for the wake-ups below.
+        let nr_uninterruptible = &CORE.this().nr_uninterruptible;
+        nr_uninterruptible.store(nr_uninterruptible.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
     }
     thread.task().set_state(TaskState::RUNNING);
     if latency::is_on() {
         thread.woken_at.store(arch::counter::now(), Ordering::Relaxed);
     }
     enqueue(thread, select_cpu(thread));
-    CORE.this().nr_wakeups.fetch_add(1, Ordering::Relaxed);
+    let nr_wakeups = &CORE.this().nr_wakeups;
+    nr_wakeups.store(nr_wakeups.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     true
 }
 
@@ -108,6 +111,7 @@ pub(super) fn start(thread: &'static Thread) -> bool {
 }
 
 /// Has the run queue of core `cpu` count and list the thread. Context: under the thread's lock, the thread off its core and in no queue.
+#[inline]
 fn enqueue(thread: &Thread, cpu: usize) {
     let core = CORE.on(cpu);
     let mut queue = core.queue.lock();
@@ -117,6 +121,7 @@ fn enqueue(thread: &Thread, cpu: usize) {
 }
 
 /// Lists the thread and sees to it that the core looks, if it should.
+#[inline]
 pub(super) fn list(cpu: usize, core: &Core, queue: &mut RunQueue, thread: &Thread) {
     queue.list(core, thread, false);
     let running = core.urgency.load(Ordering::Relaxed);

@@ -79,14 +79,14 @@ pub fn lock_kernel_killable() -> Result<(), LockError> {
     let me = cpu::current();
     let depth = me.lock_depth();
     if depth == 0 {
-        LOCK.lock_unwatched(Sleep::KILLABLE)?;
+        LOCK.lock_unwatched(&Sleep::KILLABLE)?;
     }
     me.set_lock_depth(depth + 1);
     Ok(())
 }
 
 fn take() {
-    let taken = LOCK.lock_unwatched(Sleep::DEEP);
+    let taken = LOCK.lock_unwatched(&Sleep::DEEP);
     assert!(taken.is_ok(), "the owner of the big kernel lock has ended with it");
 }
 

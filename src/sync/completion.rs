@@ -46,8 +46,7 @@ impl Completion {
     #[track_caller]
     pub fn wait(&self) {
         might_sleep();
-        // Nothing but an event ends a deep sleep.
-        let _ = self.events.take(Sleep::DEEP);
+        self.events.take_for_sure();
     }
 
     /// The same; a signal ends it.
@@ -61,7 +60,7 @@ impl Completion {
     #[track_caller]
     pub fn wait_interruptible(&self) -> Result<(), WaitError> {
         might_sleep();
-        self.events.take(Sleep::INTERRUPTIBLE)
+        self.events.take(&Sleep::INTERRUPTIBLE)
     }
 
     /// The same; a fatal signal ends it.
@@ -75,7 +74,7 @@ impl Completion {
     #[track_caller]
     pub fn wait_killable(&self) -> Result<(), WaitError> {
         might_sleep();
-        self.events.take(Sleep::KILLABLE)
+        self.events.take(&Sleep::KILLABLE)
     }
 
     /// Waits at most `timeout`, never less unless the event comes.
@@ -89,7 +88,7 @@ impl Completion {
     #[track_caller]
     pub fn wait_timeout(&self, timeout: Duration) -> Result<(), WaitError> {
         might_sleep();
-        self.events.take(Sleep::DEEP.at_most(timeout))
+        self.events.take(&Sleep::DEEP.at_most(timeout))
     }
 
     /// The same; a signal ends it, too.
@@ -103,7 +102,7 @@ impl Completion {
     #[track_caller]
     pub fn wait_interruptible_timeout(&self, timeout: Duration) -> Result<(), WaitError> {
         might_sleep();
-        self.events.take(Sleep::INTERRUPTIBLE.at_most(timeout))
+        self.events.take(&Sleep::INTERRUPTIBLE.at_most(timeout))
     }
 
     /// Takes an event if there is one. Context: any.

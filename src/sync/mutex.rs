@@ -43,6 +43,7 @@ use core::ops::{Deref, DerefMut};
 
 /// Data that one thread at a time may touch: Linux's `struct mutex`.
 #[doc(alias("DEFINE_MUTEX", "mutex_init"))]
+#[repr(C)]
 pub struct Mutex<T: ?Sized> {
     raw: RawMutex,
     data: UnsafeCell<T>,
@@ -87,9 +88,7 @@ impl<T: ?Sized> Mutex<T> {
     #[inline(always)]
     #[track_caller]
     pub fn lock_nested(&self, level: u8) -> MutexGuard<'_, T> {
-        if self.raw.lock(Sleep::DEEP, level).is_err() {
-            owner_is_dead();
-        }
+        self.raw.lock_for_sure(level);
         MutexGuard::new(self)
     }
 
@@ -106,7 +105,7 @@ impl<T: ?Sized> Mutex<T> {
     #[inline]
     #[track_caller]
     pub fn lock_interruptible(&self) -> Result<MutexGuard<'_, T>, LockError> {
-        self.raw.lock(Sleep::INTERRUPTIBLE, 0).map(|()| MutexGuard::new(self))
+        self.raw.lock(&Sleep::INTERRUPTIBLE, 0).map(|()| MutexGuard::new(self))
     }
 
     /// Takes the mutex; a fatal signal ends the wait: Linux's `mutex_lock_killable`.
@@ -122,7 +121,7 @@ impl<T: ?Sized> Mutex<T> {
     #[inline]
     #[track_caller]
     pub fn lock_killable(&self) -> Result<MutexGuard<'_, T>, LockError> {
-        self.raw.lock(Sleep::KILLABLE, 0).map(|()| MutexGuard::new(self))
+        self.raw.lock(&Sleep::KILLABLE, 0).map(|()| MutexGuard::new(self))
     }
 
     /// Takes the mutex if it is free: Linux's `mutex_trylock`.
@@ -145,13 +144,6 @@ impl<T: ?Sized> Mutex<T> {
     pub fn get_mut(&mut self) -> &mut T {
         self.data.get_mut()
     }
-}
-
-#[cold]
-#[inline(never)]
-#[track_caller]
-fn owner_is_dead() -> ! {
-    panic!("the owner of this mutex has ended with it: what it protects may be half changed");
 }
 
 impl<T: ?Sized> fmt::Debug for Mutex<T> {

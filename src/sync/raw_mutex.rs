@@ -22,9 +22,9 @@
 //! Neighbours: `mutex` puts data inside, `bkl` a depth.
 
 use super::atomic::AtomicUsize;
-use super::meta::{Access, LockKind, LockMeta};
+use super::meta::{Access, IS_WATCHED, LockKind, LockMeta};
 use super::wait_room::{Kind, Sleep, WaitError, WaitRoom, Waiters, might_sleep, must_be_thread};
-use crate::arch;
+use crate::arch::{self, spin};
 use crate::cpu::{self, PreemptGuard, Task};
 use crate::upcalls;
 use crate::util::errno::Errno;
@@ -64,7 +64,8 @@ impl From<LockError> for Errno {
 /// takes it again would never hand it to who only spins.
 const MAX_SPINS: u32 = 512;
 
-/// Mutual exclusion between threads.
+/// Mutual exclusion between threads. The word comes first: LDXR has no offset, so any other place costs an addition.
+#[repr(C)]
 pub(super) struct RawMutex {
     word: AtomicUsize,
     room: WaitRoom,
@@ -89,7 +90,7 @@ impl RawMutex {
     /// If the running thread has it: it would wait for itself.
     #[inline(always)]
     #[track_caller]
-    pub fn lock(&self, sleep: Sleep, subclass: u8) -> Result<(), LockError> {
+    pub fn lock(&self, sleep: &Sleep, subclass: u8) -> Result<(), LockError> {
         might_sleep();
         self.meta.acquire(Access::Exclusive, subclass);
         if self.word.cmpxchg_zero_acquire(arch::current()).is_err() {
@@ -97,6 +98,28 @@ impl RawMutex {
         }
         self.meta.acquired(Access::Exclusive, subclass);
         Ok(())
+    }
+
+    /// Takes it, or waits until it has it. In builds that watch no lock whoever finds it free pays nothing for the way that waits: that one keeps all
+    /// registers.
+    ///
+    /// Context: thread, may sleep. Acquire.
+    ///
+    /// # Panics
+    /// If the running thread has it, or its owner has ended with it.
+    #[inline(always)]
+    #[track_caller]
+    pub fn lock_for_sure(&self, subclass: u8) {
+        if IS_WATCHED {
+            if self.lock(&Sleep::DEEP, subclass).is_err() {
+                owner_is_dead();
+            }
+            return;
+        }
+        might_sleep();
+        if self.word.cmpxchg_zero_acquire(arch::current()).is_err() {
+            spin::call_out_of_line::<LockDeep>(ptr::from_ref(self).cast(), 0);
+        }
     }
 
     /// Takes it if it is free. Context: thread.
@@ -118,20 +141,20 @@ impl RawMutex {
     #[track_caller]
     pub fn unlock(&self) {
         self.meta.release(Access::Exclusive);
-        if self.word.cmpxchg_release(arch::current(), 0).is_err() {
+        if !self.word.cmpxchg_to_zero_release(arch::current()) {
             self.unlock_slow(Location::caller());
         }
     }
 
     /// As `lock`, unknown to the checks: for the lock that is given back over a sleep.
-    pub fn lock_unwatched(&self, sleep: Sleep) -> Result<(), LockError> {
+    pub fn lock_unwatched(&self, sleep: &Sleep) -> Result<(), LockError> {
         if self.word.cmpxchg_zero_acquire(arch::current()).is_ok() || self.spin(sleep) { Ok(()) } else { self.wait(sleep) }
     }
 
     /// The reverse of `lock_unwatched`.
     #[track_caller]
     pub fn unlock_unwatched(&self) {
-        if self.word.cmpxchg_release(arch::current(), 0).is_err() {
+        if !self.word.cmpxchg_to_zero_release(arch::current()) {
             self.unlock_slow(Location::caller());
         }
     }
@@ -149,7 +172,7 @@ impl RawMutex {
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn lock_slow(&self, sleep: Sleep, subclass: u8) -> Result<(), LockError> {
+    fn lock_slow(&self, sleep: &Sleep, subclass: u8) -> Result<(), LockError> {
         assert!(!self.is_mine(), "{} locks a mutex that it has locked already: it would wait for itself for ever", cpu::current());
         let wait = self.meta.contended(Access::Exclusive, subclass);
         let result = if self.spin(sleep) { Ok(()) } else { self.wait(sleep) };
@@ -160,7 +183,7 @@ impl RawMutex {
     }
 
     /// Spins while that promises to be quick. True if it got the mutex.
-    fn spin(&self, sleep: Sleep) -> bool {
+    fn spin(&self, sleep: &Sleep) -> bool {
         for _ in 0..MAX_SPINS {
             let word = self.word.read();
             if word == 0 {
@@ -175,10 +198,10 @@ impl RawMutex {
         false
     }
 
-    fn wait(&self, sleep: Sleep) -> Result<(), LockError> {
+    fn wait(&self, sleep: &Sleep) -> Result<(), LockError> {
         let me = cpu::current();
         let is_owner_dead = || owner(self.word.read()).is_some_and(upcalls::is_over);
-        let waited = self.room.wait_for_turn(sleep, Kind::Exclusive, |_| self.enter(me), |waiters| self.leave(waiters), is_owner_dead);
+        let waited = self.room.wait_for_turn(*sleep, Kind::Exclusive, |_| self.enter(me), |waiters| self.leave(waiters), is_owner_dead);
         me.set_waits_for(None);
         waited.map_err(|why| match why {
             None => self.find_owner_dead(),
@@ -284,9 +307,29 @@ impl RawMutex {
     }
 }
 
+/// The way of `lock_for_sure` that waits.
+struct LockDeep;
+
+impl spin::OutOfLine for LockDeep {
+    extern "C" fn run(mutex: *const (), _: usize) {
+        // SAFETY: `lock_for_sure` passes a borrow of its own mutex, which outlives the call.
+        let mutex = unsafe { &*mutex.cast::<RawMutex>() };
+        if mutex.lock_slow(&Sleep::DEEP, 0).is_err() {
+            owner_is_dead();
+        }
+    }
+}
+
 /// The owner that a word names.
 fn owner(word: usize) -> Option<&'static Task> {
     let address = (word & !FLAGS) as *const Task;
     // SAFETY: 0 or what `arch::current` gave: the address of a block in a static table.
     unsafe { address.as_ref() }
+}
+
+#[cold]
+#[inline(never)]
+#[track_caller]
+fn owner_is_dead() -> ! {
+    panic!("the owner of this mutex has ended with it: what it protects may be half changed");
 }

@@ -8,8 +8,8 @@
 //! | bits | meaning | who sets it |
 //! |---|---|---|
 //! | [`WAITERS`] | somebody waits: the ways without the lock are closed to who comes | under the room's lock |
-//! | [`WRITER`], and above it the address of its thread | one writer is inside | itself, from 0; who lets it in, under the lock |
-//! | above, in units of [`READER`] | so many readers are inside | themselves, while nobody waits; who lets them in, under the lock |
+//! | [`WRITER`]: some of them, and below them the rest of the address of its thread | one writer is inside | itself, from 0; who lets it in, under the lock |
+//! | from [`READER`] up to [`TOO_MANY`] | so many readers are inside | themselves, while nobody waits; who lets them in, under the lock |
 //! | [`OWNER_DEAD`] | the writer, or a reader, died inside; for ever | who finds that out |
 //!
 //! # The dead
@@ -75,11 +75,13 @@ mod model;
 
 /// Somebody waits.
 const WAITERS: usize = 1 << 0;
-/// A writer is inside.
-const WRITER: usize = 1 << 1;
+/// A writer is inside: the address of its thread, of which each kernel address has some of these bits, and no count of readers has one.
+const WRITER: usize = !0 << 32;
 /// Somebody inside has died.
 const OWNER_DEAD: usize = 1 << 2;
-const FLAGS: usize = WAITERS | WRITER | OWNER_DEAD;
+const FLAGS: usize = WAITERS | OWNER_DEAD;
+/// In the way of a reader that comes.
+const NO_READER: usize = WAITERS | WRITER | TOO_MANY;
 /// One reader.
 const READER: usize = 1 << 3;
 /// More readers than there are threads by far: their guards are leaked. A count that wrapped would let a writer in beside them.
@@ -89,7 +91,9 @@ const _: () = assert!(align_of::<Task>() > FLAGS);
 
 /// Data that many may read or one may change: Linux's `struct rw_semaphore`.
 #[doc(alias("DECLARE_RWSEM", "init_rwsem"))]
+#[repr(C)]
 pub struct RwSemaphore<T: ?Sized> {
+    /// First: LDXR has no offset, so any other place costs an addition.
     word: AtomicUsize,
     room: WaitRoom,
     meta: LockMeta,
@@ -130,7 +134,7 @@ impl<T: ?Sized> RwSemaphore<T> {
     #[inline]
     #[track_caller]
     pub fn read(&self) -> RwSemaphoreReadGuard<'_, T> {
-        if self.enter(Access::Shared, Sleep::DEEP).is_err() {
+        if self.enter(Access::Shared, &Sleep::DEEP).is_err() {
             owner_is_dead();
         }
         RwSemaphoreReadGuard { lock: self, _stays: PhantomData }
@@ -146,7 +150,7 @@ impl<T: ?Sized> RwSemaphore<T> {
     #[inline]
     #[track_caller]
     pub fn read_killable(&self) -> Result<RwSemaphoreReadGuard<'_, T>, LockError> {
-        self.enter(Access::Shared, Sleep::KILLABLE)?;
+        self.enter(Access::Shared, &Sleep::KILLABLE)?;
         Ok(RwSemaphoreReadGuard { lock: self, _stays: PhantomData })
     }
 
@@ -170,7 +174,7 @@ impl<T: ?Sized> RwSemaphore<T> {
     #[inline]
     #[track_caller]
     pub fn write(&self) -> RwSemaphoreWriteGuard<'_, T> {
-        if self.enter(Access::Exclusive, Sleep::DEEP).is_err() {
+        if self.enter(Access::Exclusive, &Sleep::DEEP).is_err() {
             owner_is_dead();
         }
         RwSemaphoreWriteGuard { lock: self, _stays: PhantomData }
@@ -186,7 +190,7 @@ impl<T: ?Sized> RwSemaphore<T> {
     #[inline]
     #[track_caller]
     pub fn write_killable(&self) -> Result<RwSemaphoreWriteGuard<'_, T>, LockError> {
-        self.enter(Access::Exclusive, Sleep::KILLABLE)?;
+        self.enter(Access::Exclusive, &Sleep::KILLABLE)?;
         Ok(RwSemaphoreWriteGuard { lock: self, _stays: PhantomData })
     }
 
@@ -208,7 +212,7 @@ impl<T: ?Sized> RwSemaphore<T> {
 
     #[inline(always)]
     #[track_caller]
-    fn enter(&self, access: Access, sleep: Sleep) -> Result<(), LockError> {
+    fn enter(&self, access: Access, sleep: &Sleep) -> Result<(), LockError> {
         might_sleep();
         self.meta.acquire(access, 0);
         if !self.enter_fast(access) {
@@ -229,31 +233,29 @@ impl<T: ?Sized> RwSemaphore<T> {
         is_in
     }
 
-    /// Goes in if nobody is in the way or waits. A reader may fail only because another came at the same time; the slow way finds out.
+    /// Goes in if nobody is in the way or waits.
     #[inline(always)]
     fn enter_fast(&self, access: Access) -> bool {
         if access == Access::Exclusive {
-            return self.word.cmpxchg_zero_acquire(arch::current() | WRITER).is_ok();
+            return self.word.cmpxchg_zero_acquire(arch::current()).is_ok();
         }
-        let mut word = self.word.read();
-        while word & (WAITERS | WRITER | TOO_MANY) == 0 {
-            let with_me = word + READER;
-            if self.word.try_cmpxchg_acquire(&mut word, with_me) {
-                return true;
-            }
-        }
-        false
+        self.word.add_unless_any_acquire::<{ READER as u64 }, { NO_READER as u64 }>()
     }
 
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn enter_slow(&self, access: Access, sleep: Sleep) -> Result<(), LockError> {
+    fn enter_slow(&self, access: Access, sleep: &Sleep) -> Result<(), LockError> {
         let kind = if access == Access::Exclusive { Kind::Exclusive } else { Kind::Shared };
         let wait = self.meta.contended(access, 0);
         let is_hopeless = || self.who_died(kind).is_some();
-        let waited =
-            self.room.wait_for_turn(sleep, kind, |waiters| self.enter_or_queue(kind, waiters), |waiters| self.let_in(waiters), is_hopeless);
+        let waited = self.room.wait_for_turn(
+            *sleep,
+            kind,
+            |waiters| self.enter_or_queue(kind, waiters),
+            |waiters| self.let_in(waiters),
+            is_hopeless,
+        );
         let waited = waited.map_err(|why| match why {
             None => self.find_dead(kind),
             // These waits have no end in time.
@@ -293,7 +295,7 @@ impl<T: ?Sized> RwSemaphore<T> {
 
     /// Goes in after all, or says that somebody waits. Context: under the room's lock.
     fn enter_or_queue(&self, kind: Kind, waiters: &Waiters) -> bool {
-        let (in_the_way, entry) = if kind == Kind::Exclusive { (!WAITERS, arch::current() | WRITER) } else { (WRITER, READER) };
+        let (in_the_way, entry) = if kind == Kind::Exclusive { (!WAITERS, arch::current()) } else { (WRITER, READER) };
         let mut word = self.word.read();
         loop {
             assert!(word & WRITER != 0 || word & TOO_MANY == 0, "too many readers of a rw-semaphore: their guards are leaked somewhere");
@@ -312,7 +314,7 @@ impl<T: ?Sized> RwSemaphore<T> {
             let Some((next, kind)) = waiters.first() else { break };
             // Acquire: what those who went out have done. While `WAITERS` is set the word changes here and by going out alone.
             let inside = self.word.load_acquire() & !WAITERS;
-            let writes = ptr::from_ref(next).addr() | WRITER;
+            let writes = ptr::from_ref(next).addr();
             let (in_the_way, entry) = if kind == Kind::Exclusive { (inside, writes) } else { (inside & WRITER, READER) };
             if in_the_way != 0 {
                 return;
@@ -326,7 +328,7 @@ impl<T: ?Sized> RwSemaphore<T> {
     #[inline(always)]
     fn leave_read(&self) {
         self.meta.release(Access::Shared);
-        let before = self.word.fetch_sub_release(READER);
+        let before = self.word.fetch_sub_const_release::<{ READER as u64 }>();
         if before & !WAITERS == READER && before & WAITERS != 0 {
             self.call_next();
         }
@@ -335,7 +337,7 @@ impl<T: ?Sized> RwSemaphore<T> {
     #[inline(always)]
     fn leave_write(&self) {
         self.meta.release(Access::Exclusive);
-        if self.word.cmpxchg_release(arch::current() | WRITER, 0).is_err() {
+        if !self.word.cmpxchg_to_zero_release(arch::current()) {
             // Whoever waits has set its flag; all else is the writer's.
             self.word.fetch_and_release(WAITERS);
             self.call_next();
@@ -399,7 +401,7 @@ impl<'a, T: ?Sized> RwSemaphoreWriteGuard<'a, T> {
     pub fn downgrade(guard: Self) -> RwSemaphoreReadGuard<'a, T> {
         let lock = ManuallyDrop::new(guard).lock;
         lock.meta.release(Access::Exclusive);
-        let before = lock.word.fetch_add_release(READER.wrapping_sub(arch::current() | WRITER));
+        let before = lock.word.fetch_add_release(READER.wrapping_sub(arch::current()));
         if before & WAITERS != 0 {
             lock.call_next();
         }

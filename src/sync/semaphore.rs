@@ -72,8 +72,7 @@ impl Semaphore {
     #[track_caller]
     pub fn down(&self) {
         might_sleep();
-        // Nothing but a place ends a deep sleep.
-        let _ = self.places.take(Sleep::DEEP);
+        self.places.take_for_sure();
     }
 
     /// Takes a place; a signal ends the wait.
@@ -86,7 +85,7 @@ impl Semaphore {
     #[track_caller]
     pub fn down_interruptible(&self) -> Result<(), DownError> {
         might_sleep();
-        Ok(self.places.take(Sleep::INTERRUPTIBLE)?)
+        Ok(self.places.take(&Sleep::INTERRUPTIBLE)?)
     }
 
     /// Takes a place; a fatal signal ends the wait.
@@ -99,7 +98,7 @@ impl Semaphore {
     #[track_caller]
     pub fn down_killable(&self) -> Result<(), DownError> {
         might_sleep();
-        Ok(self.places.take(Sleep::KILLABLE)?)
+        Ok(self.places.take(&Sleep::KILLABLE)?)
     }
 
     /// Takes a place, or waits at most `timeout` for one, never less.
@@ -112,7 +111,7 @@ impl Semaphore {
     #[track_caller]
     pub fn down_timeout(&self, timeout: Duration) -> Result<(), DownError> {
         might_sleep();
-        Ok(self.places.take(Sleep::DEEP.at_most(timeout))?)
+        Ok(self.places.take(&Sleep::DEEP.at_most(timeout))?)
     }
 
     /// Takes a place if there is one: the reverse of Linux's `down_trylock`, which returns 0 then.

@@ -10,7 +10,7 @@
 //! | above 0 | so many tokens | give, without the lock |
 //! | 0 | none, nobody waits | take, without the lock; the last waiter, under it |
 //! | [`AWAITED`] | none, somebody waits | the first waiter, under the lock; stays until the lock's holder changes it |
-//! | [`UNLIMITED`] | a token for everybody, for ever | `give_all`, under the lock |
+//! | [`UNLIMITED`] | a token for everybody, for ever | `give_all`, under the lock; who gives to `i32::MAX`, by the same addition |
 //!
 //! # Memory ordering
 //! Take: acquire. Give: release, or the room's lock and the hand-over (`wait_room`) when somebody waits. What was before a give comes before what is
@@ -18,6 +18,8 @@
 
 use super::atomic::AtomicI32;
 use super::wait_room::{Kind, Sleep, WaitError, WaitRoom, Waiters};
+use crate::arch::spin;
+use core::ptr;
 
 #[cfg(all(test, loom))]
 mod model;
@@ -28,7 +30,9 @@ const AWAITED: i32 = -1;
 const UNLIMITED: i32 = i32::MIN;
 
 /// Tokens and those who wait for one.
+#[repr(C)]
 pub(super) struct Tokens {
+    /// First: LDXR has no offset, so any other place costs an addition.
     word: AtomicI32,
     room: WaitRoom,
 }
@@ -56,24 +60,26 @@ impl Tokens {
     /// # Errors
     /// Why the wait ended.
     #[inline(always)]
-    pub fn take(&self, sleep: Sleep) -> Result<(), WaitError> {
+    pub fn take(&self, sleep: &Sleep) -> Result<(), WaitError> {
         if self.word.dec_if_positive_acquire().is_some() { Ok(()) } else { self.take_slow(sleep) }
     }
 
-    /// Gives a token back, or to who has waited longest. Beyond `i32::MAX` tokens it is lost. Context: any.
+    /// Takes a token, or waits for one until it has it. Whoever finds one pays nothing for the way that waits: that one keeps all registers.
+    ///
+    /// Context: thread, may sleep.
     #[inline(always)]
-    pub fn give(&self) {
-        match self.word.inc_unless_negative_release() {
-            None => self.give_slow(),
-            Some(sum) if sum < 0 => self.saturate(),
-            Some(_) => {}
+    pub fn take_for_sure(&self) {
+        if self.word.dec_if_positive_acquire().is_none() {
+            spin::call_out_of_line::<TakeDeep>(ptr::from_ref(self).cast(), 0);
         }
     }
 
-    /// There are as many as the word can count: this one is one too many, and is lost.
-    #[cold]
-    fn saturate(&self) {
-        self.word.set(i32::MAX);
+    /// Gives a token back, or to who has waited longest. The one above `i32::MAX` makes them [`UNLIMITED`]. Context: any.
+    #[inline(always)]
+    pub fn give(&self) {
+        if self.word.inc_unless_negative_release().is_none() {
+            self.give_slow();
+        }
     }
 
     #[inline]
@@ -83,11 +89,11 @@ impl Tokens {
 
     #[cold]
     #[inline(never)]
-    fn take_slow(&self, sleep: Sleep) -> Result<(), WaitError> {
+    fn take_slow(&self, sleep: &Sleep) -> Result<(), WaitError> {
         if self.is_unlimited() {
             return Ok(());
         }
-        let waited = self.room.wait_for_turn(sleep, Kind::Exclusive, |_| self.enter(), |waiters| self.leave(waiters), || false);
+        let waited = self.room.wait_for_turn(*sleep, Kind::Exclusive, |_| self.enter(), |waiters| self.leave(waiters), || false);
         // Nothing is hopeless here, so an error has a reason.
         waited.map_err(|why| why.unwrap_or(WaitError::Interrupted))
     }
@@ -158,5 +164,17 @@ impl Tokens {
             UNLIMITED => None,
             word => Some(word.max(0) as u32),
         }
+    }
+}
+
+/// The way of `take_for_sure` that waits.
+struct TakeDeep;
+
+impl spin::OutOfLine for TakeDeep {
+    extern "C" fn run(tokens: *const (), _: usize) {
+        // SAFETY: `take_for_sure` passes a borrow of its own tokens, which outlives the call.
+        let tokens = unsafe { &*tokens.cast::<Tokens>() };
+        // Nothing but a token ends a deep sleep.
+        let _ = tokens.take_slow(&Sleep::DEEP);
     }
 }

@@ -33,6 +33,8 @@ use core::sync::atomic::{Ordering, fence};
 use core::time::Duration;
 
 /// What ends a sleep beside the event that is waited for.
+///
+/// Calls that may not wait at all pass it by reference: by value it would lie on the stack of the way that does not wait, which must make room for it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sleep {
     state: TaskState,

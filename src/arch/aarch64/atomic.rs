@@ -60,12 +60,19 @@ macro_rules! with_operand {
     };
 }
 
+/// An instruction that computes `new` from `old` and a constant.
+macro_rules! with_constant {
+    ($op:literal, $reg:literal) => {
+        concat!($op, " {new:", $reg, "}, {old:", $reg, "}, #{constant}")
+    };
+}
+
 /// One unconditional loop: load `old`, compute `new` by the instruction `$op`, store it.
 ///
 /// All results are early-clobber outputs (`out`, not `lateout`): the status register of a store-exclusive must be neither its address nor
 /// its data register (CONSTRAINED UNPREDICTABLE otherwise), and the inputs must survive a retry.
 macro_rules! rmw_loop {
-    ($load:literal, $store:literal, $after:literal, ($size:literal, $reg:literal, $wide:ty, $cell:ident, $op:expr $(, $operand:ident)?)) => {{
+    ($load:literal, $store:literal, $after:literal, ($size:literal, $reg:literal, $wide:ty, $cell:ident, $op:expr $(, $operand:ident)? $(; $name:ident = $constant:expr)?)) => {{
         let (old, new): ($wide, $wide);
         // SAFETY: The cell is a live, aligned word of this size that is only ever accessed atomically; the loop reads and writes nothing
         // else.
@@ -78,6 +85,7 @@ macro_rules! rmw_loop {
                 $after,
                 cell = in(reg) $cell.as_ptr(),
                 $(operand = in(reg) <$wide>::from($operand),)?
+                $($name = const $constant,)?
                 old = out(reg) old,
                 new = out(reg) new,
                 status = out(reg) _,
@@ -136,10 +144,35 @@ macro_rules! cmpxchg_loop {
     }};
 }
 
+/// A conditional store of 0, which is the zero register.
+macro_rules! zero_loop {
+    ($load:literal, $store:literal, $after:literal, ($size:literal, $reg:literal, $zero:literal, $wide:ty, $cell:ident, $expected:ident)) => {{
+        let old: $wide;
+        // SAFETY: As in `cmpxchg_loop`.
+        unsafe {
+            asm!(
+                concat!("2: ", $load, $size, " {old:", $reg, "}, [{cell}]"),
+                concat!("cmp {old:", $reg, "}, {expected:", $reg, "}"),
+                "b.ne {fail}",
+                concat!($store, $size, " {status:w}, ", $zero, ", [{cell}]"),
+                "cbnz {status:w}, 2b",
+                $after,
+                cell = in(reg) $cell.as_ptr(),
+                expected = in(reg) <$wide>::from($expected),
+                old = out(reg) old,
+                status = out(reg) _,
+                fail = label { return Err(old as Self) },
+                options(nostack),
+            );
+        }
+        Ok(old as Self)
+    }};
+}
+
 /// A conditional change: as [`cmpxchg_loop`], with the new value computed by `$op`.
 macro_rules! conditional_loop {
     ($load:literal, $store:literal, $after:literal,
-     ($size:literal, $reg:literal, $wide:ty, $cell:ident, [$($test:expr),+], $op:expr $(, $operand:ident, $unless:ident)?)) => {{
+     ($size:literal, $reg:literal, $wide:ty, $cell:ident, [$($test:expr),+], $op:expr $(, $operand:ident, $unless:ident)? $(; $($name:ident = $constant:expr),+)?)) => {{
         let (old, new): ($wide, $wide);
         // SAFETY: As in `cmpxchg_loop`; `new` serves as scratch before the branch and is not read on the way out by `fail`.
         unsafe {
@@ -152,6 +185,7 @@ macro_rules! conditional_loop {
                 $after,
                 cell = in(reg) $cell.as_ptr(),
                 $(operand = in(reg) <$wide>::from($operand), unless = in(reg) <$wide>::from($unless),)?
+                $($($name = const $constant,)+)?
                 old = out(reg) old,
                 new = out(reg) new,
                 status = out(reg) _,
@@ -168,7 +202,7 @@ macro_rules! conditional_loop {
 /// `$wide` is the type in a register: narrow operands are extended to 32 bits, as LDXRB and LDXRH extend what they load, so that a 32-bit
 /// comparison is right.
 macro_rules! impl_word {
-    ($word:ident, $cell:ident, $wide:ident, $size:literal, $reg:literal, $top_bit:literal, [$($compare_signed_zero:expr),+]) => {
+    ($word:ident, $cell:ident, $wide:ident, $size:literal, $reg:literal, $zero:literal, $top_bit:literal, [$($compare_signed_zero:expr),+]) => {
         impl Word for $word {
             type Cell = $cell;
 
@@ -234,6 +268,24 @@ macro_rules! impl_word {
             }
 
             #[inline(always)]
+            fn cmpxchg_to_zero(cell: &$cell, old: Self, order: Order) -> Result<Self, Self> {
+                let expected = old;
+                by_order!(order, zero_loop($size, $reg, $zero, $wide, cell, expected))
+            }
+
+            #[inline(always)]
+            fn add_unless_any<const OPERAND: u64, const BITS: u64>(cell: &$cell, order: Order) -> Result<Change<Self>, Self> {
+                by_order!(order, conditional_loop($size, $reg, $wide, cell,
+                    [concat!("tst {old:", $reg, "}, #{bits}"), "b.ne {fail}"], with_constant!("add", $reg); bits = BITS, constant = OPERAND))
+            }
+
+            #[inline(always)]
+            fn sub_const<const OPERAND: u64>(cell: &$cell, order: Order) -> Change<Self> {
+                let (old, new) = by_order!(order, rmw_loop($size, $reg, $wide, cell, with_constant!("sub", $reg); constant = OPERAND));
+                Change { old: old as Self, new: new as Self }
+            }
+
+            #[inline(always)]
             fn add_unless(cell: &$cell, operand: Self, unless: Self, order: Order) -> Result<Change<Self>, Self> {
                 by_order!(order, conditional_loop($size, $reg, $wide, cell,
                     [concat!("cmp {old:", $reg, "}, {unless:", $reg, "}"), "b.eq {fail}"], with_operand!("add", $reg), operand, unless))
@@ -269,7 +321,7 @@ macro_rules! impl_word {
     };
 }
 
-impl_word!(u8, AtomicU8, u32, "b", "w", "7", ["sxtb {new:w}, {old:w}", "cmp {new:w}, #0"]);
-impl_word!(u16, AtomicU16, u32, "h", "w", "15", ["sxth {new:w}, {old:w}", "cmp {new:w}, #0"]);
-impl_word!(u32, AtomicU32, u32, "", "w", "31", ["cmp {old:w}, #0"]);
-impl_word!(u64, AtomicU64, u64, "", "x", "63", ["cmp {old:x}, #0"]);
+impl_word!(u8, AtomicU8, u32, "b", "w", "wzr", "7", ["sxtb {new:w}, {old:w}", "cmp {new:w}, #0"]);
+impl_word!(u16, AtomicU16, u32, "h", "w", "wzr", "15", ["sxth {new:w}, {old:w}", "cmp {new:w}, #0"]);
+impl_word!(u32, AtomicU32, u32, "", "w", "wzr", "31", ["cmp {old:w}, #0"]);
+impl_word!(u64, AtomicU64, u64, "", "x", "xzr", "63", ["cmp {old:x}, #0"]);

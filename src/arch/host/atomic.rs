@@ -92,6 +92,18 @@ macro_rules! impl_word {
                 Self::cmpxchg(cell, 0, new, order)
             }
 
+            fn cmpxchg_to_zero(cell: &$cell, old: Self, order: Order) -> Result<Self, Self> {
+                Self::cmpxchg(cell, old, 0, order)
+            }
+
+            fn add_unless_any<const OPERAND: u64, const BITS: u64>(cell: &$cell, order: Order) -> Result<Change<Self>, Self> {
+                impl_word!(@update cell, order, |old| (old & BITS as Self == 0).then(|| old.wrapping_add(OPERAND as Self)))
+            }
+
+            fn sub_const<const OPERAND: u64>(cell: &$cell, order: Order) -> Change<Self> {
+                Self::sub(cell, OPERAND as Self, order)
+            }
+
             fn add_unless(cell: &$cell, operand: Self, unless: Self, order: Order) -> Result<Change<Self>, Self> {
                 impl_word!(@update cell, order, |old| (old != unless).then(|| old.wrapping_add(operand)))
             }

@@ -128,6 +128,27 @@ impl<T: Int> Atomic<T> {
     }
 }
 
+/// What locks are made of: operands that are constants of the algorithm stand in the instruction and need no register.
+impl Atomic<usize> {
+    /// Adds `OPERAND` unless one of `BITS` is set, tells whether it did. Acquire if it did. Which constants fit: [`Word::add_unless_any`].
+    #[inline(always)]
+    pub(crate) fn add_unless_any_acquire<const OPERAND: u64, const BITS: u64>(&self) -> bool {
+        u64::add_unless_any::<OPERAND, BITS>(self.cell(), Order::Acquire).is_ok()
+    }
+
+    /// Subtracts `OPERAND`, below 4096, returns the value before. Release.
+    #[inline(always)]
+    pub(crate) fn fetch_sub_const_release<const OPERAND: u64>(&self) -> usize {
+        u64::sub_const::<OPERAND>(self.cell(), Order::Release).old as usize
+    }
+
+    /// Stores 0 if the value is `old`, tells whether it did. Release if it did.
+    #[inline(always)]
+    pub(crate) fn cmpxchg_to_zero_release(&self, old: usize) -> bool {
+        u64::cmpxchg_to_zero(self.cell(), old as u64, Order::Release).is_ok()
+    }
+}
+
 impl<T: SignedInt> Atomic<T> {
     ordered! {
         /// Adds `operand`, tells whether the sum is negative.

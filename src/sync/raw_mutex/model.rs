@@ -47,7 +47,7 @@ impl World {
         let word = &self.mutex.word;
         let is_got = twin == Twin::LockRelaxed && word.cmpxchg_zero_relaxed(arch::current()).is_ok();
         if !is_got {
-            self.mutex.lock_unwatched(Sleep::DEEP).expect("nobody dies or signals");
+            self.mutex.lock_unwatched(&Sleep::DEEP).expect("nobody dies or signals");
         }
         // SAFETY: loom checks the access.
         self.data.with_mut(|data| unsafe { *data += 1 });

@@ -53,7 +53,7 @@ impl World {
             _ => false,
         };
         if !is_got {
-            self.tokens.take(Sleep::DEEP).expect("nothing ends a deep sleep but a token");
+            self.tokens.take(&Sleep::DEEP).expect("nothing ends a deep sleep but a token");
         }
     }
 

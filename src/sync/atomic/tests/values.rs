@@ -1,6 +1,6 @@
 //! Each operation at its edges: wrap, sign, both ways of each condition. No `std`: the kernel's own tests run the same cases on the target.
 
-use super::{Atomic, AtomicI32};
+use super::{Atomic, AtomicI32, AtomicUsize};
 
 /// Every case by name.
 pub const CASES: &[(&str, fn())] = &[
@@ -22,6 +22,7 @@ pub const CASES: &[(&str, fn())] = &[
     ("a_large_unsigned_count_is_positive", a_large_unsigned_count_is_positive),
     ("a_failed_try_brings_the_value_found", a_failed_try_brings_the_value_found),
     ("flags_have_logic", flags_have_logic),
+    ("constants_of_an_algorithm", constants_of_an_algorithm),
 ];
 
 /// Checks the four forms of `$op` on a variable that holds `$before`: result `$result`, value after `$after`.
@@ -174,4 +175,24 @@ fn flags_have_logic() {
     forms!(bool, true, [fetch_andnot fetch_andnot_relaxed fetch_andnot_acquire fetch_andnot_release](true) => true, false);
     forms!(bool, true, [xchg xchg_relaxed xchg_acquire xchg_release](false) => true, false);
     forms!(bool, true, [cmpxchg cmpxchg_relaxed cmpxchg_acquire cmpxchg_release](false, true) => Err(true), true);
+}
+
+fn constants_of_an_algorithm() {
+    /// The upper half and the lowest two bits: a run of ones, turned.
+    const BITS: u64 = u64::MAX << 32 | 3;
+    let variable = AtomicUsize::new(4);
+    assert!(variable.add_unless_any_acquire::<8, BITS>());
+    assert_eq!(variable.read(), 12);
+    for taken in [13, 14, 1 << 32, usize::MAX] {
+        variable.set(taken);
+        assert!(!variable.add_unless_any_acquire::<8, BITS>());
+        assert_eq!(variable.read(), taken);
+    }
+    variable.set(4);
+    assert_eq!(variable.fetch_sub_const_release::<8>(), 4);
+    assert_eq!(variable.read(), usize::MAX - 3);
+    assert!(!variable.cmpxchg_to_zero_release(4));
+    assert_eq!(variable.read(), usize::MAX - 3);
+    assert!(variable.cmpxchg_to_zero_release(usize::MAX - 3));
+    assert_eq!(variable.read(), 0);
 }
