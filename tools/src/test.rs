@@ -9,7 +9,7 @@ mod ktap;
 pub mod mutated_tree;
 pub mod report;
 mod smoke;
-mod suite;
+pub mod suite;
 mod variants;
 
 use std::collections::BTreeSet;
@@ -22,7 +22,7 @@ use regex::Regex;
 
 use crate::kernel::{self, Log};
 use crate::workspace::variable;
-use crate::{console_noise, sdcard, soak, verify, workspace};
+use crate::{console_noise, sdcard, soak, torture, verify, workspace};
 use report::{Report, Verdict};
 
 /// Guests that run at once: each has four cores, and CI has two.
@@ -49,6 +49,9 @@ fn guests(report: &Report) -> Result<()> {
     if workspace::root().join("tests/kernel/Cargo.toml").exists() {
         match kernel::build(suite::PACKAGE, None, &kernel::features(&["checks"], Log::Text), kernel::Profile::Checked, "test") {
             Ok(suites) => {
+                if let Some(kernel) = suites.iter().find(|kernel| kernel.name == torture::NAME && torture::is_selected(report)).cloned() {
+                    jobs.push(Box::new(move || torture::test(&kernel, report)));
+                }
                 jobs.extend(suites.into_iter().map(|kernel| Box::new(move || suite::run(&kernel, report)) as Job));
             }
             Err(error) => report.add("suites", "(build)", None, Verdict::Failed(format!("{error:#}"))),
