@@ -29,7 +29,7 @@ FORCE:
 TOOLS := $(OUT)/host/tools/tetra-tools
 
 # The decoder for binary logs brings many crates: only where it is used.
-DEFMT := $(if $(filter defmt,$(LOG))$(filter test,$(MAKECMDGOALS)),--features defmt)
+DEFMT := $(if $(filter defmt,$(LOG))$(filter test bench-check,$(MAKECMDGOALS)),--features defmt)
 # So does the plotter.
 PLOTS := $(if $(filter bench,$(MAKECMDGOALS)),--features plots)
 
@@ -62,7 +62,7 @@ bench-baseline: tools ## the same, kept as the baseline
 	@$(TOOLS) bench baseline
 torture: tools ## every primitive under stress (SECONDS=60 SEED=1 ONLY=name ICOUNT=1)
 	@TORTURE_SECONDS='$(SECONDS)' $(TOOLS) torture
-soak: tools ## boot N times (100), under load, with -icount and with each device tree
+soak: tools ## boot N times (100): under load, with -icount, each device tree, random work (SEED=)
 	@$(TOOLS) soak
 
 ##@ Build
