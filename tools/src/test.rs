@@ -14,7 +14,7 @@ mod ktap;
 pub mod mutated_tree;
 pub mod report;
 mod smoke;
-mod suite;
+pub mod suite;
 mod variants;
 
 use std::collections::BTreeSet;
@@ -28,7 +28,7 @@ use regex::Regex;
 
 use crate::kernel::{self, Kernel, Log};
 use crate::workspace::variable;
-use crate::{console_noise, sdcard, soak, verify, workspace};
+use crate::{console_noise, sdcard, soak, torture, verify, workspace};
 use report::{Report, Verdict};
 
 /// Something that boots guests, one at a time.
@@ -92,9 +92,15 @@ fn build_kernels<'a>(report: &'a Report, queue: Sender<Job<'a>>) -> Result<()> {
         }
     }
 
-    if suite::names()?.iter().any(|name| report.may_select(name)) {
+    if torture::is_selected(report) || suite::names()?.iter().any(|name| report.may_select(name)) {
         match kernel::build(suite::PACKAGE, None, &kernel::features(&["checks"], Log::Text), kernel::Profile::Checked, "test") {
-            Ok(kernels) => kernels.into_iter().for_each(|kernel| add(Box::new(move || suite::run(&kernel, report)))),
+            Ok(kernels) => kernels.into_iter().for_each(|kernel| {
+                if kernel.name == torture::NAME && torture::is_selected(report) {
+                    let tortured = kernel.clone();
+                    add(Box::new(move || torture::test(&tortured, report)));
+                }
+                add(Box::new(move || suite::run(&kernel, report)));
+            }),
             Err(error) => report.add("suites", "(build)", None, Verdict::Failed(format!("{error:#}"))),
         }
     }
