@@ -1,10 +1,12 @@
 //! Static tracepoints: a line where something happens, and for each core a ring with the last of what did.
 //!
 //! `hit(Event::SchedSwitch, prev, next)` stands in the scheduler, the interrupt entry, the locks and the page allocator. Without the feature `tracepoints`
-//! it is nothing. With it the event goes, stamped by the counter, into the ring of the core on which it happened; the view `trace` merges the rings, and
-//! `echo 0 > tracing_on` keeps what they hold. Rejected: callbacks that are registered for an event, as Linux has them. They need code that is patched
-//! while it runs, or a call through memory at each place, and there is one user. Also rejected: a line in the log for each event, which would take locks
-//! and wake threads in the very places that are watched.
+//! it is nothing; with it, and after `echo 1 > tracing_on`, the event goes, stamped by the counter, into the ring of the core on which it happened. The
+//! view `trace` merges the rings. Off at first: a stamp costs little on a board, but an emulator takes a lock for it, which would slow each test.
+//!
+//! Rejected: callbacks that are registered for an event, as Linux has them. They need code that is patched while it runs, or a call through memory at
+//! each place, and there is one user. Also rejected: a line in the log for each event, which would take locks and wake threads in the very places that
+//! are watched.
 //!
 //! Context: any, also with a run queue's lock held, in lock checks and in a handler. Takes no lock, never waits; irqs are masked while a record is written.
 //!
@@ -96,7 +98,9 @@ impl fmt::Display for Record {
 pub fn hit(event: Event, first: u64, second: u64) {
     // On the host test threads are no cores of one machine: nothing is recorded there.
     #[cfg(all(feature = "tracepoints", target_os = "none"))]
-    live::record(event, [first, second]);
+    if live::is_on() {
+        live::record(event, [first, second]);
+    }
     #[cfg(not(all(feature = "tracepoints", target_os = "none")))]
     let _ = (event, first, second);
 }
@@ -117,9 +121,10 @@ mod live {
     const KEPT: usize = 256;
 
     static RINGS: [Ring<KEPT>; NR_CPUS] = [const { Ring::new() }; NR_CPUS];
-    static IS_ON: AtomicBool = AtomicBool::new(true);
+    static IS_ON: AtomicBool = AtomicBool::new(false);
 
     /// Whether events are recorded. Context: any.
+    #[inline]
     pub fn is_on() -> bool {
         IS_ON.load(Relaxed)
     }
@@ -129,11 +134,9 @@ mod live {
         IS_ON.store(on, Relaxed);
     }
 
+    #[cold]
     #[inline(never)]
     pub(super) fn record(event: Event, arguments: [u64; 2]) {
-        if !is_on() {
-            return;
-        }
         // Masked: one writer a ring at a time, and no handler between the moment and the place that it takes in the ring.
         with_irqs_masked(|| RINGS[cpu::id()].put(&Record { time: counter::now(), event, arguments }));
     }

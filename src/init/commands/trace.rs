@@ -15,13 +15,14 @@ proc::view! {
 proc::view! {
     name: "tracing_on",
     path: "/sys/kernel/debug/tracing/tracing_on",
-    help: "1: events are recorded; echo 0 > tracing_on keeps what is there",
+    help: "1: events are recorded; 0: what was recorded is kept",
     show: show_on,
     write: set_on,
 }
 
 fn trace(out: &mut dyn Write) -> Result<(), ViewError> {
-    writeln!(out, "# CPU#    TIMESTAMP  EVENT")?;
+    let state = if tracepoint::is_on() { "on" } else { "off: echo 1 > tracing_on" };
+    writeln!(out, "# CPU#    TIMESTAMP  EVENT ({state})")?;
     tracepoint::merged().try_for_each(|(cpu, record)| {
         let us = u128::from(record.time) * 1_000_000 / u128::from(counter::frequency_hz());
         writeln!(out, "  [{cpu:03}] {:6}.{:06}: {record}", us / 1_000_000, us % 1_000_000)

@@ -266,6 +266,8 @@ fn waits_for_contended(event: Event) -> impl Iterator<Item = (u64, usize)> {
 
 case!(the_trace_tells_of_switches_waits_and_pages_in_order);
 fn the_trace_tells_of_switches_waits_and_pages_in_order() {
+    let trace = proc::find("tracing_on").unwrap();
+    check_eq!(trace.write("1"), Ok(()));
     let waiter = Builder::new("waiter").bind(1).run(|| {
         while !IS_HELD.load(Ordering::Acquire) {
             sched::yield_now();
@@ -286,7 +288,6 @@ fn the_trace_tells_of_switches_waits_and_pages_in_order() {
     let pfn = pages.pfn();
     drop(pages);
 
-    let trace = proc::find("tracing_on").unwrap();
     check_eq!(trace.write("0"), Ok(()));
     let time_of = |(_, record): (usize, Record)| record.time;
     check!(tracepoint::merged().map(time_of).is_sorted());
@@ -304,5 +305,6 @@ fn the_trace_tells_of_switches_waits_and_pages_in_order() {
     check_eq!(last(), kept);
     check_eq!(trace.write("1"), Ok(()));
     sched::msleep(20);
+    check_eq!(trace.write("0"), Ok(()));
     check!(last() != kept);
 }
