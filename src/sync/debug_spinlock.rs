@@ -209,13 +209,13 @@ impl<'a> Patience<'a> {
 }
 
 /// Identity of the core that runs this; never 0.
-#[cfg(target_os = "none")]
+#[cfg(any(target_os = "none", loom))]
 fn this_core() -> usize {
     cpu::id() + 1
 }
 
 /// Identity of the thread that runs this, which on the host is what a core is on the target; never 0.
-#[cfg(not(target_os = "none"))]
+#[cfg(not(any(target_os = "none", loom)))]
 fn this_core() -> usize {
     std::thread_local! {
         static MARK: u8 = const { 0 };

@@ -6,6 +6,7 @@
 extern crate std;
 
 use std::cell::Cell;
+#[cfg(not(loom))]
 use std::thread_local;
 
 mod atomic;
@@ -17,30 +18,28 @@ pub mod mmio;
 pub mod spin;
 pub mod unaligned;
 
-thread_local! {
-    static CPU: Cell<usize> = const { Cell::new(0) };
-}
-
 #[cfg(not(loom))]
 thread_local! {
+    static CPU: Cell<usize> = const { Cell::new(0) };
     static CURRENT: Cell<usize> = const { Cell::new(0) };
 }
 
 // All threads of a model run on one thread of the host.
 #[cfg(loom)]
 loom::thread_local! {
+    static CPU: Cell<usize> = Cell::new(0);
     static CURRENT: Cell<usize> = Cell::new(0);
 }
 
 /// Number of the "core" that this thread plays.
 pub fn cpu_id() -> usize {
-    CPU.get()
+    CPU.with(Cell::get)
 }
 
 /// Lets this thread play core `cpu`.
 pub fn set_cpu(cpu: usize) {
     assert!(cpu < super::NR_CPUS, "core {cpu} does not exist");
-    CPU.set(cpu);
+    CPU.with(|own| own.set(cpu));
 }
 
 /// The word that names the running thread.

@@ -42,6 +42,7 @@ impl World {
     }
 
     fn section(&self, who: usize, twin: Twin) {
+        arch::set_cpu(who);
         // SAFETY: a static.
         unsafe { arch::set_current((&raw const TASKS[who]).addr()) };
         let word = &self.mutex.word;

@@ -39,6 +39,7 @@ impl World {
     }
 
     fn play(who: usize) {
+        arch::set_cpu(who);
         // SAFETY: a static.
         unsafe { arch::set_current((&raw const TASKS[who]).addr()) };
     }
