@@ -11,7 +11,7 @@ MAKEFLAGS += --no-print-directory
 OUT := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
 # Variables given to make reach the tools through the environment, so that no text is quoted twice.
-export APPEND CPUS DTB FEATURES LOG QEMU_ARGS RUN DEVICE IMAGE ELF N ONLY SEED V
+export APPEND CPUS DTB FEATURES LOG QEMU_ARGS RUN DEVICE IMAGE ELF N ONLY SEED ICOUNT V
 
 .PHONY: help
 help: ## this list
@@ -29,7 +29,7 @@ FORCE:
 TOOLS := $(OUT)/host/tools/tetra-tools
 
 # The decoder for binary logs brings many crates: only where it is used.
-DEFMT := $(if $(filter defmt,$(LOG))$(filter test,$(MAKECMDGOALS)),--features defmt)
+DEFMT := $(if $(filter defmt,$(LOG))$(filter test bench-check,$(MAKECMDGOALS)),--features defmt)
 # So does the plotter.
 PLOTS := $(if $(filter bench,$(MAKECMDGOALS)),--features plots)
 
@@ -45,7 +45,7 @@ gdb: tools ## the same under a debugger, stopped before the first instruction
 	@$(TOOLS) gdb
 
 ##@ Test
-.PHONY: test check soak verify mutants-ordering bench bench-check bench-baseline
+.PHONY: test check soak torture verify mutants-ordering bench bench-check bench-baseline
 test: tools ## host tests, then every suite under QEMU (ONLY=pattern chooses)
 	@$(TOOLS) test
 check: tools ## format, lints, documentation, layers, licences
@@ -60,7 +60,9 @@ bench-check: tools ## the same, compared with tests/bench/baseline.csv
 	@$(TOOLS) bench check
 bench-baseline: tools ## the same, kept as the baseline
 	@$(TOOLS) bench baseline
-soak: tools ## boot N times (100), under load, with -icount and with each device tree
+torture: tools ## every primitive under stress (SECONDS=60 SEED=1 ONLY=name ICOUNT=1)
+	@TORTURE_SECONDS='$(SECONDS)' $(TOOLS) torture
+soak: tools ## boot N times (100): under load, with -icount, each device tree, random work (SEED=)
 	@$(TOOLS) soak
 
 ##@ Build
@@ -94,7 +96,8 @@ clean: ## remove everything that was built
 #: DTB=file|none  device tree instead of boot/tetra-qemu.dts
 #: RUN="a; b"     shell commands to run as if typed, then power off; the exit status tells
 #: LOG=defmt      binary log, decoded on the host (LOG=text is the default)
-#: FEATURES=".."  cargo features of the kernel: tracepoints up preempt_none ...
+#: FEATURES=".."  cargo features of the kernel: up, preempt_none, preempt_voluntary ...
 #: QEMU_ARGS=".." further arguments for QEMU
 #: ONLY=pattern   tests whose name matches, rows of bench with the word; N=100 boots for soak
+#: SECONDS=N      of torture (60); SEED=N repeats it, with ICOUNT=1 to the last count
 #: V=1            show the commands

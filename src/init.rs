@@ -122,7 +122,8 @@ fn start_interrupts() {
     smp::start_own_interrupts();
     cpu::set_online();
     arch::irq::unmask_serror();
-    arch::irq::unmask();
+    // SAFETY: masked since this core's entry, by no guard; its interrupts are set up.
+    unsafe { arch::irq::unmask() };
 }
 
 /// The shipped kernel's own code: runs `run=` if the boot arguments have it, else serves the prompt for ever.

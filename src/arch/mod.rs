@@ -9,7 +9,8 @@ mod aarch64;
 pub use aarch64::{
     barrier, boot, bug, cache, core_area, core_area_of, count, counter, cpu_id, current, exception, fault_with_frame_pointer, force_frame,
     gate, halt, irq, layout, mmio, mmu, mpidr, observe, observe_branch, observe_u32, page, percpu_near, percpu_offset, pmu, position,
-    probe, relax, semihosting, set_current, sev, spin, stack_pointer, switch, sysreg, unaligned, undefined_instruction, wfe, wfi,
+    probe, relax, return_to_el0, semihosting, set_current, sev, spin, stack_pointer, switch, sysreg, unaligned, undefined_instruction, wfe,
+    wfi,
 };
 
 #[cfg(not(target_os = "none"))]

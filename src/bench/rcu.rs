@@ -53,7 +53,8 @@ impl Heads {
 
     /// Lets it run, and waits for both.
     fn end(&self) {
-        cpu::preempt::preempt_enable();
+        // SAFETY: the section of the guard that `begin` forgot.
+        unsafe { cpu::preempt::preempt_enable() };
         rcu_barrier();
     }
 }

@@ -37,7 +37,8 @@ bench! {
     "sync.local_irq_save_restore", _none: () = () => drop(IrqGuard::new());
     "sync.local_bh_disable_enable", _none: () = () => {
         BottomHalfDisabled::enter();
-        BottomHalfDisabled::leave();
+        // SAFETY: undoes the line above.
+        unsafe { BottomHalfDisabled::leave() };
     };
 }
 

@@ -3,7 +3,11 @@
 //! Hardirq, softirq and preemption depths are counted as in Linux; `arch::count` has the layout and says why it is a register. The queries cost
 //! two instructions and are exact for the code that asks.
 
+use super::local::local;
 use crate::arch::{self, count};
+use core::panic::Location;
+use core::ptr;
+use core::sync::atomic::Ordering;
 
 /// The counts without the work mark: 0 in a thread that may be preempted.
 ///
@@ -65,6 +69,27 @@ pub fn in_task() -> bool {
 #[inline]
 pub fn is_atomic() -> bool {
     preempt_count() != 0 || arch::irq::is_masked()
+}
+
+/// Notes where a section began that counts `one`, if it is the thread's first. Nothing in builds without `debug`. Context: in the section.
+#[inline(always)]
+#[cfg_attr(feature = "debug", track_caller)]
+pub(crate) fn note_section(one: u32) {
+    if cfg!(feature = "debug") && preempt_count() == one {
+        local().section_began_at.store(ptr::from_ref(Location::caller()).cast_mut(), Ordering::Relaxed);
+    }
+}
+
+/// Where the first section began that keeps the running thread on its core, preemption-off, bottom-half-off, RCU reader or spinning lock: what makes
+/// it atomic. `None` in no section, in a handler, and in builds without `debug`.
+///
+/// Context: any.
+pub fn section_place() -> Option<&'static Location<'static>> {
+    if !in_task() || preempt_count() == 0 {
+        return None;
+    }
+    // SAFETY: null, or what `note_section` stored: the address of a place in the program text.
+    unsafe { local().section_began_at.load(Ordering::Relaxed).as_ref() }
 }
 
 /// What kind of code is running, for reports.

@@ -17,6 +17,12 @@ use core::marker::PhantomData;
 use core::sync::atomic::Ordering;
 
 /// While it lives, this core takes no interrupts. Guards nest and drop in any order. `!Send`: it belongs to its core.
+///
+/// It does not leave its thread:
+/// ```compile_fail,E0277
+/// let guard = tetra::cpu::IrqGuard::new();
+/// std::thread::spawn(move || drop(guard));
+/// ```
 #[must_use = "interrupts are on again as soon as the guard drops"]
 #[derive(Debug)]
 pub struct IrqGuard {
@@ -38,7 +44,8 @@ impl IrqGuard {
 impl Drop for IrqGuard {
     #[inline(always)]
     fn drop(&mut self) {
-        leave();
+        // SAFETY: the guard stands for one entry on this core, and is dropped once.
+        unsafe { leave() };
     }
 }
 
@@ -50,9 +57,20 @@ impl Drop for IrqGuard {
 #[inline(always)]
 pub(crate) fn with_irqs_masked<R>(f: impl FnOnce() -> R) -> R {
     let state = irq::save();
+    let before = depth_for_check();
     let result = f();
-    irq::restore(state);
+    if cfg!(feature = "debug") {
+        assert!(depth_for_check() == before, "a guard that keeps interrupts off was made inside of with_irqs_masked and outlives it");
+    }
+    // SAFETY: what `save` gave; `f` has come to an end, and no guard of its own outlives it (the rule above, which holds for the kernel's own callers).
+    unsafe { irq::restore(state) };
     result
+}
+
+/// The depth, in builds that check it.
+#[inline(always)]
+fn depth_for_check() -> u32 {
+    if cfg!(feature = "debug") { extra_depth() } else { 0 }
 }
 
 /// Enters an irq-off section: for guards of locks. Every `enter` owes one `leave` on the same core.
@@ -82,15 +100,19 @@ pub fn last_masked_at(cpu: usize) -> Option<usize> {
 }
 
 /// Leaves an irq-off section.
+///
+/// # Safety
+/// It undoes one `enter` on this core that no guard stands for, and nothing is used any more that a handler touches too.
 #[inline(always)]
-pub fn leave() {
+pub unsafe fn leave() {
     let extra = &local().irq_extra;
     let depth = extra.load(Ordering::Relaxed);
     if depth != 0 {
         leave_nested(depth);
     } else {
         latency::irqs_go_on();
-        irq::unmask();
+        // SAFETY: this was the last entry (the invariant), and it was the caller's.
+        unsafe { irq::unmask() };
     }
 }
 
@@ -136,11 +158,22 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "debug")]
+    #[test]
+    fn a_guard_that_outlives_its_masked_section_is_found() {
+        let outcome = std::panic::catch_unwind(|| core::mem::forget(with_irqs_masked(IrqGuard::new)));
+        let text = outcome.expect_err("the guard outlives the section");
+        assert!(text.downcast_ref::<&str>().is_some_and(|text| text.contains("outlives it")));
+        // SAFETY: of the guard, which was dropped by the unwinding, and of the section, nothing is left.
+        unsafe { irq::unmask() };
+    }
+
     #[test]
     fn a_section_that_found_irqs_masked_leaves_them_masked() {
         irq::mask();
         drop(IrqGuard::new());
         assert_eq!(state(), (true, 0));
-        irq::unmask();
+        // SAFETY: no guard is left.
+        unsafe { irq::unmask() };
     }
 }

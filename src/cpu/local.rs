@@ -2,7 +2,9 @@
 
 use super::percpu::PerCpu;
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
+use core::panic::Location;
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
 
 /// First object of the per-CPU area, at offset 0. Everything else is declared with `per_cpu!` where it is used.
 ///
@@ -23,6 +25,9 @@ pub struct CoreLocal {
     pub slabs: OwnWords<SLAB_WORDS>,
     /// Where this core last masked irqs by a guard; builds with `debug` alone write it. Written by this core with irqs masked.
     pub irqs_masked_at: AtomicUsize,
+    /// Where the section began that took this core's count of preemption and bottom halves from 0; builds with `debug` alone write it. Written by this
+    /// core in the section.
+    pub section_began_at: AtomicPtr<Location<'static>>,
 }
 
 /// Words for the slab allocator: key, page descriptors and the lists' end, and two words for each cache and for none.
@@ -67,6 +72,7 @@ impl CoreLocal {
             softirq_pending: AtomicU32::new(0),
             slabs: OwnWords::new(),
             irqs_masked_at: AtomicUsize::new(0),
+            section_began_at: AtomicPtr::new(ptr::null_mut()),
         }
     }
 }

@@ -4,18 +4,22 @@
 //! one that sleeps in a spin loop: spinners with irqs off look at the word themselves. A core that does neither cannot be asked, and the
 //! report says so.
 //!
+//! The core that is asked walks its own stack and leaves the addresses in its `Answer`: it goes on at once, and a walk by the asker would find a stack
+//! that is in use again. Names and the console, which are slow, are the asker's.
+//!
 //! # Memory ordering
-//! A core writes its `Answer`, then sets its state with release; the asker loads it with acquire and may then read the answer and the core's
-//! stack. A core that has halted stays so: the state `HALTED` is never taken back, so its answer outlives later requests.
+//! A core writes its `Answer`, then sets its state with release; the asker loads it with acquire and may then read the answer. Two askers of one core
+//! may find an answer that is being written anew: each word is of one of the two walks, and the report may mix them. A core that has halted stays
+//! so: the state `HALTED` is never taken back, so its answer outlives later requests.
 
-use super::backtrace::Start;
+use super::backtrace::{self, Frame, MAX_FRAMES, Trace};
 use crate::arch::{self, NR_CPUS};
 use crate::cpu::local::{attention, local, local_of};
 use crate::cpu::{self, task::Task};
 use crate::per_cpu;
 use crate::upcalls;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 /// The software-generated interrupt that makes a core look at its attention word.
 pub const SGI: u8 = 2;
@@ -32,7 +36,11 @@ const HALTED: u32 = 2;
 struct Answer {
     state: AtomicU32,
     pc: AtomicUsize,
-    fp: AtomicUsize,
+    /// The chain's addresses, innermost first.
+    frames: [AtomicUsize; MAX_FRAMES],
+    nr_frames: AtomicUsize,
+    /// Bit n: frame n is where execution was interrupted.
+    exact: AtomicU64,
     count: AtomicU32,
     task: AtomicPtr<Task>,
 }
@@ -42,17 +50,42 @@ per_cpu! {
     static ANSWER: Answer = Answer {
         state: AtomicU32::new(NONE),
         pc: AtomicUsize::new(0),
-        fp: AtomicUsize::new(0),
+        frames: [const { AtomicUsize::new(0) }; MAX_FRAMES],
+        nr_frames: AtomicUsize::new(0),
+        exact: AtomicU64::new(0),
         count: AtomicU32::new(0),
         task: AtomicPtr::new(ptr::null_mut()),
     };
 }
 
+impl Answer {
+    fn store(&self, trace: &Trace) {
+        self.pc.store(trace.pc, Ordering::Relaxed);
+        let mut exact = 0;
+        for (index, (slot, frame)) in self.frames.iter().zip(&trace.frames).enumerate() {
+            slot.store(frame.address, Ordering::Relaxed);
+            exact |= u64::from(frame.is_exact) << index;
+        }
+        self.exact.store(exact, Ordering::Relaxed);
+        self.nr_frames.store(trace.frames.len(), Ordering::Relaxed);
+    }
+
+    fn trace(&self) -> Trace {
+        let exact = self.exact.load(Ordering::Relaxed);
+        let frame =
+            |(index, slot): (usize, &AtomicUsize)| Frame { address: slot.load(Ordering::Relaxed), is_exact: exact & (1 << index) != 0 };
+        let nr_frames = self.nr_frames.load(Ordering::Relaxed);
+        Trace { pc: self.pc.load(Ordering::Relaxed), frames: self.frames.iter().enumerate().take(nr_frames).map(frame).collect() }
+    }
+}
+
+const _: () = assert!(MAX_FRAMES <= u64::BITS as usize, "a bit for each frame");
+
 /// A core's answer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Position {
-    /// Where it was; the walk leads through the handler into what it interrupted.
-    pub start: Start,
+    /// Where it was, and through which handler it came to answer.
+    pub trace: Trace,
     /// Its counts.
     pub count: u32,
     /// Its thread.
@@ -79,7 +112,7 @@ pub fn request(mask: u32, what: u32) {
 pub fn answer_of(cpu: usize) -> Option<Position> {
     let answer = ANSWER.on(cpu);
     (answer.state.load(Ordering::Acquire) != NONE).then(|| Position {
-        start: Start { pc: answer.pc.load(Ordering::Relaxed), lr: 0, fp: answer.fp.load(Ordering::Relaxed) },
+        trace: answer.trace(),
         count: answer.count.load(Ordering::Relaxed),
         // SAFETY: a task block outlives its thread, and the answer came from that thread's core.
         task: unsafe { answer.task.load(Ordering::Relaxed).as_ref() },
@@ -121,8 +154,7 @@ pub fn wait_until(millis: u64, mut condition: impl FnMut() -> bool) -> bool {
 
 /// Upcall of cpu, sync, irq: answers what is wanted of this core. Nothing wanted: two instructions and a compare.
 ///
-/// With interrupts on the SGI answers: its handler's frames lead into the code that it interrupted, and outlive the answer for a while, which those of a
-/// loop that goes on at once do not.
+/// With interrupts on the SGI answers: what it interrupts is the loop's own position.
 ///
 /// Context: any.
 #[unsafe(no_mangle)]
@@ -143,7 +175,8 @@ fn answer() {
         record_and_halt();
     }
     record_position(ANSWERED);
-    arch::irq::restore(irqs);
+    // SAFETY: what `save` gave above; no guard was made since.
+    unsafe { arch::irq::restore(irqs) };
 }
 
 /// Records where this core is and halts it for good.
@@ -155,13 +188,11 @@ pub fn record_and_halt() -> ! {
     arch::halt()
 }
 
-/// Records where this core is and marks its answer as given.
+/// Records where this core is and marks its answer as given. A chain that is broken is shorter, and no more.
 #[inline(never)]
 fn record_position(state: u32) {
-    let (pc, fp) = arch::position();
     let answer = ANSWER.this();
-    answer.pc.store(pc, Ordering::Relaxed);
-    answer.fp.store(fp, Ordering::Relaxed);
+    answer.store(&Trace::from(backtrace::here()));
     answer.count.store(cpu::preempt_count(), Ordering::Relaxed);
     let task = cpu::task::try_current().map_or(ptr::null_mut(), |task| (&raw const *task).cast_mut());
     answer.task.store(task, Ordering::Relaxed);

@@ -4,7 +4,7 @@
 //! without an answer if none comes. Reports of two cores do not mix: the second waits a bounded time for the first.
 
 use super::attention;
-use super::backtrace;
+use super::backtrace::{self, Trace};
 use super::symbols::Named;
 use crate::arch::{self, layout::STACK_SIZE};
 use crate::cpu;
@@ -50,7 +50,7 @@ fn tetra_lock_report(what: fmt::Arguments<'_>, taken_at: &[AtomicUsize], ask: Op
     let is_ours = attention::wait_until(WAIT_MILLIS, || !IS_BUSY.swap(true, Ordering::Acquire));
     line(format_args!("spinlock: {what}"));
     line(format_args!("spinlock: noticed on cpu{} in {}, at:", cpu::id(), cpu::context::name()));
-    frames(backtrace::here());
+    frames(&Trace::from(backtrace::here()));
     if ask.is_some() {
         line(format_args!("spinlock: taken at:"));
         for address in taken_at.iter().map(|slot| slot.load(Ordering::Relaxed)).take_while(|address| *address != 0) {
@@ -70,15 +70,15 @@ fn ask_core(cpu: usize) {
     match attention::ask(cpu, WAIT_MILLIS) {
         Some(position) => {
             line(format_args!("spinlock: cpu{cpu} is now (count {:#x}) at:", position.count));
-            frames(position.start);
+            frames(&position.trace);
         }
         None => line(format_args!("spinlock: cpu{cpu} does not say where it is: it runs with irqs off")),
     }
 }
 
-fn frames(start: backtrace::Start) {
-    line(format_args!("  {:#018x} {}", start.pc, Named::exact(start.pc)));
-    for frame in backtrace::Frames::from(start) {
+fn frames(trace: &Trace) {
+    line(format_args!("  {:#018x} {}", trace.pc, Named::exact(trace.pc)));
+    for frame in &trace.frames {
         line(format_args!("  {:#018x} {}", frame.address, Named::return_to(frame.address)));
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | what a fault means, in words | [`fault`] |
 //! | what lies at an address | [`address`] |
-//! | who called whom | [`backtrace`] |
+//! | who called whom | [`backtrace`], `prologue` |
 //! | names for addresses | [`symbols`], [`kallsyms`] |
 //! | the report and the end of a kernel | [`mod@panic`], [`report`] |
 //! | the report and the end of a thread | `oops`, `report_log` |
@@ -14,6 +14,7 @@
 //! | what a core is asked to do whatever it is doing | [`attention`] |
 //! | what notices that a part of the kernel stands still | [`detectors`] |
 //! | what a kernel that hangs can still be asked | [`sysrq`] |
+//! | what happened last: switches, interrupts, waits | [`tracepoint`] |
 //! | what a report shows of threads, cores and locks | [`show`] |
 //!
 //! Everything here runs in a dying kernel: no lock, no allocation, bounded loops, and every pointer is checked before it is followed.
@@ -39,6 +40,8 @@ mod lock_report;
 pub mod oops;
 #[cfg(target_os = "none")]
 pub mod panic;
+#[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "what is interrupted is a matter of the target; the tests run here"))]
+mod prologue;
 #[cfg(target_os = "none")]
 pub mod provoke;
 #[cfg(target_os = "none")]
@@ -53,3 +56,4 @@ pub mod syndrome;
 #[cfg(target_os = "none")]
 pub mod sysrq;
 pub mod taint;
+pub mod tracepoint;

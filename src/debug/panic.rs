@@ -172,7 +172,7 @@ fn write_other_cores(out: &mut dyn Write, others: u32) -> fmt::Result {
             None => out.write_str("no thread")?,
         }
         writeln!(out, ", count {:#x}, backtrace:", position.count)?;
-        backtrace::write(out, position.start)?;
+        write!(out, "{}", position.trace)?;
     }
     Ok(())
 }

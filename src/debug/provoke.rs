@@ -3,7 +3,7 @@
 //! Each is the mistake itself, done where a real one would happen, so that the report shows what it would show then. The `black_box(())` behind a
 //! call keeps it from becoming a jump: its caller stays in the backtrace.
 
-use crate::arch::layout;
+use crate::arch::{exception, layout};
 use crate::irq::ipi;
 use crate::{cpu, log};
 use core::fmt;
@@ -22,9 +22,10 @@ pub struct Crash {
 }
 
 /// All ways, for `fault`.
-pub const CRASHES: [Crash; 17] = [
+pub const CRASHES: [Crash; 20] = [
     Crash { name: "null-read", help: "reads through a NULL pointer", run: null_read },
     Crash { name: "null-call", help: "calls a NULL function pointer", run: null_call },
+    Crash { name: "null-copy", help: "copies from a NULL pointer: the fault is in a function without a frame", run: null_copy },
     Crash { name: "wild-write", help: "writes to 0xdeadbeef", run: wild_write },
     Crash { name: "text-write", help: "writes to kernel text", run: text_write },
     Crash { name: "data-exec", help: "executes data", run: data_exec },
@@ -34,6 +35,8 @@ pub const CRASHES: [Crash; 17] = [
     Crash { name: "odd-call", help: "jumps to an address that is no multiple of 4", run: odd_call },
     Crash { name: "no-device", help: "reads a register that no device answers for", run: no_device },
     Crash { name: "stack", help: "overflows the stack it runs on, by recursion", run: stack },
+    Crash { name: "overflow-stack", help: "overflows even the stack on which overflows are reported", run: overflow_stack },
+    Crash { name: "el0", help: "returns to EL0, as by a corrupted SPSR", run: el0 },
     Crash { name: "panic", help: "panics", run: panic },
     Crash { name: "bug", help: "meets a BUG_ON", run: bug },
     Crash { name: "panic-together", help: "panics on all cores at once, in an interrupt of each", run: panic_together },
@@ -48,6 +51,16 @@ fn null_read() {
     // SAFETY: none: this is the mistake. Nothing is mapped at low addresses, so it faults and reads nothing.
     let value = unsafe { nowhere.read_volatile() };
     black_box(value);
+}
+
+/// `memcpy` is assembly that calls nothing and pushes no frame record: its caller's name is in x30 alone.
+#[inline(never)]
+fn null_copy() {
+    let nowhere: *const [u8; 256] = black_box(core::ptr::without_provenance(8));
+    let mut copy = [0; 256];
+    // SAFETY: none: this is the mistake. Nothing is mapped at low addresses, so it faults and copies nothing.
+    unsafe { core::ptr::copy_nonoverlapping(nowhere, &raw mut copy, 1) };
+    black_box(&copy);
 }
 
 #[inline(never)]
@@ -140,6 +153,23 @@ fn stack() {
 fn recurse(depth: u64) -> u64 {
     let frame = black_box([depth; 24]);
     recurse(black_box(depth + 1)) + frame[3]
+}
+
+/// As if the end of a thread, which runs on the overflow stack, went wrong there.
+#[inline(never)]
+fn overflow_stack() {
+    extern "C" fn deep(depth: usize) -> ! {
+        black_box(recurse(depth as u64));
+        crate::arch::halt()
+    }
+    crate::arch::irq::mask();
+    // SAFETY: irqs are masked, and the fault that comes of it ends the kernel: nobody else uses the overflow stack.
+    unsafe { exception::call_on_overflow_stack(deep, 1) }
+}
+
+#[inline(never)]
+fn el0() {
+    crate::arch::return_to_el0(null_read as *const () as usize);
 }
 
 #[inline(never)]

@@ -9,21 +9,17 @@
 //! Neighbours: `backtrace`, `attention`, `report_log` (whose turn it is to report); `lock_report` is the like for a lock's misuse.
 
 use super::attention::{self, Position};
-use super::backtrace::{self, Frames, MAX_FRAMES, Start};
+use super::backtrace::{self, Frames, Start, Trace};
 use super::symbols::Named;
 use crate::arch::counter;
 use crate::cpu;
 use crate::log::{Level, emit};
 use crate::sched::thread::{self, Thread};
 use crate::sched::{self, ThreadRef};
-use arrayvec::ArrayVec;
 use core::fmt;
 
 /// How long a core that is asked where it is may take.
 const PATIENCE_MILLIS: u64 = 500;
-
-/// A backtrace that was taken while nothing could be printed.
-type Trace = ArrayVec<backtrace::Frame, MAX_FRAMES>;
 
 /// Logs one line at `level`. Context: any.
 pub fn line(level: Level, text: fmt::Arguments<'_>) {
@@ -65,9 +61,9 @@ pub fn task(level: Level, thread: &Thread) {
         ),
     );
     match position_of(thread) {
-        Ok(Some((pc, trace))) => {
-            line(level, format_args!("  {pc:#018x} {}", Named::return_to(pc)));
-            frames(level, trace);
+        Ok(Some(trace)) => {
+            line(level, format_args!("  {:#018x} {}", trace.pc, Named::return_to(trace.pc)));
+            frames(level, trace.frames);
         }
         Ok(None) => {}
         Err(sched::Busy) => line(level, format_args!("  its run queue is locked: no backtrace")),
@@ -79,15 +75,9 @@ fn prio(thread: &Thread) -> usize {
 }
 
 /// Where `thread` is, if it is off its core.
-fn position_of(thread: &Thread) -> Result<Option<(usize, Trace)>, sched::Busy> {
-    let mut trace = Trace::new();
+fn position_of(thread: &Thread) -> Result<Option<Trace>, sched::Busy> {
     // Names would take long with a run queue locked: only the addresses are taken there.
-    let pc = sched::try_with_position(thread, |position| {
-        let (pc, fp) = position?;
-        trace.extend(Frames::from(Start { pc, lr: 0, fp }).take(MAX_FRAMES));
-        Some(pc)
-    })?;
-    Ok(pc.map(|pc| (pc, trace)))
+    sched::try_with_position(thread, |position| position.map(|(pc, fp)| Trace::from(Start { pc, lr: 0, fp })))
 }
 
 /// The thread that core `cpu` runs. Context: any; a hint for another core.
@@ -114,8 +104,8 @@ fn answer(level: Level, cpu: usize, position: &Position) {
         Some(task) => line(level, format_args!("cpu{cpu} is in {task}, count {:#x}, backtrace:", position.count)),
         None => line(level, format_args!("cpu{cpu} is in no thread, backtrace:")),
     }
-    line(level, format_args!("  {:#018x} {}", position.start.pc, Named::exact(position.start.pc)));
-    frames(level, Frames::from(position.start));
+    line(level, format_args!("  {:#018x} {}", position.trace.pc, Named::exact(position.trace.pc)));
+    frames(level, position.trace.frames.iter().copied());
 }
 
 /// There is no interrupt that cannot be masked: what is left are the traces that the core left in memory.

@@ -17,3 +17,5 @@ mod sysrq;
 mod threads;
 mod time;
 mod top;
+#[cfg(feature = "tracepoints")]
+mod trace;

@@ -137,7 +137,8 @@ fn tetra_boot_secondary(_cpu: usize, entry_el: u8) -> ! {
     start_own_interrupts();
     cpu::set_online();
     arch::irq::unmask_serror();
-    arch::irq::unmask();
+    // SAFETY: masked since this core's entry, by no guard; its interrupts are set up.
+    unsafe { arch::irq::unmask() };
     idle::idle()
 }
 

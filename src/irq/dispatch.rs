@@ -6,6 +6,7 @@
 use super::{ipi, lines};
 use crate::arch::exception::ExceptionFrame;
 use crate::cpu::{self, latency};
+use crate::debug::tracepoint::{self, Event};
 use crate::upcalls;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -33,7 +34,9 @@ fn tetra_handle_irq(frame: &mut ExceptionFrame) {
 
     let taken = &cpu::local::local().nr_irqs;
     taken.store(taken.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    tracepoint::hit(Event::IrqHandlerEntry, u64::from(intid), 0);
     let handled = lines::run(intid as usize) || (intid < NR_SGIS && ipi::handle(intid as u8, frame));
+    tracepoint::hit(Event::IrqHandlerExit, u64::from(intid), u64::from(handled));
     upcalls::irqchip_end(raw);
     if !handled {
         unhandled(intid as u16);

@@ -16,11 +16,12 @@ use super::wild_line;
 use crate::cpu::task::TaskState;
 use crate::cpu::{self, NR_CPUS};
 use crate::per_cpu;
-use crate::sched::{RcuWait, kthread};
+use crate::sched::{self, RcuWait, Thread, kthread};
 use crate::sync::SpinLock;
 use crate::upcalls;
 use crate::util::errno::Errno;
 use arrayvec::ArrayVec;
+use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering, fence};
 
 /// INTIDs that have a slot: all of the GIC-400 on the BCM2711 (HARDWARE: table to 223 and more).
@@ -77,6 +78,8 @@ struct Slot {
     oneshot: AtomicU8,
     /// Where the thread of a threaded action waits.
     thread: RcuWait,
+    /// Address of that thread while it serves the line, or 0.
+    server: AtomicUsize,
 }
 
 /// The line stays open while the thread runs.
@@ -102,7 +105,8 @@ struct Registered {
 
 static SLOTS: [Slot; NR_ACTIONS] = [const {
     let (handler, data, next) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicU8::new(NONE));
-    Slot { handler, data, next, is_wanted: AtomicBool::new(false), oneshot: AtomicU8::new(NO_ONESHOT), thread: RcuWait::new() }
+    let (is_wanted, oneshot) = (AtomicBool::new(false), AtomicU8::new(NO_ONESHOT));
+    Slot { handler, data, next, is_wanted, oneshot, thread: RcuWait::new(), server: AtomicUsize::new(0) }
 }; NR_ACTIONS];
 /// The first action of each line.
 static LINES: [AtomicU8; NR_LINES] = [const { AtomicU8::new(NONE) }; NR_LINES];
@@ -411,7 +415,19 @@ fn mask_until_done(line: u16, action: &Slot) {
 pub(super) fn wait_until_wanted(action: Action) -> bool {
     let slot = &SLOTS[usize::from(action.slot)];
     slot.thread.wait_until(TaskState::IDLE, || slot.is_wanted.load(Ordering::Relaxed) || kthread::should_stop());
-    slot.is_wanted.swap(false, Ordering::Acquire)
+    let is_wanted = slot.is_wanted.swap(false, Ordering::Acquire);
+    let server = if is_wanted { ptr::from_ref(sched::current()).addr() } else { 0 };
+    slot.server.store(server, Ordering::Relaxed);
+    is_wanted
+}
+
+/// The line that `thread` was serving, from now on served by none, and whether it stays masked for want of it. Context: any.
+pub(super) fn abandoned_by(thread: &Thread) -> Option<(usize, bool)> {
+    let is_served = |slot: &u8| SLOTS[usize::from(*slot)].server.load(Ordering::Relaxed) == ptr::from_ref(thread).addr();
+    let (line, slot) = LINES.iter().enumerate().find_map(|(line, head)| Some((line, actions_of(head).find(is_served)?)))?;
+    let slot = &SLOTS[usize::from(slot)];
+    slot.server.store(0, Ordering::Relaxed);
+    Some((line, slot.oneshot.load(Ordering::Relaxed) == MASKED))
 }
 
 /// Interrupts of `line` that this core took. Context: hardirq.

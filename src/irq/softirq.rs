@@ -125,7 +125,8 @@ pub fn serve_now() {
     if is_pending() {
         serve(1);
     }
-    arch::irq::unmask();
+    // SAFETY: they were on (the context asked for), and the mask above is the one level.
+    unsafe { arch::irq::unmask() };
 }
 
 /// Serves rounds until nothing is pending or the limits are reached. True if something is left. Irqs masked by one level in and out.
@@ -139,14 +140,16 @@ fn serve(max_rounds: u32) -> bool {
     for _ in 0..max_rounds {
         let raised = pending.load(Ordering::Relaxed);
         pending.store(0, Ordering::Relaxed);
-        arch::irq::unmask();
+        // SAFETY: one level, checked above, which is the caller's and is taken again below; the caller uses nothing of a handler meanwhile.
+        unsafe { arch::irq::unmask() };
         run_all(raised);
         arch::irq::mask();
         if !is_pending() || counter::now() > end {
             break;
         }
     }
-    count::leave_softirq_quietly();
+    // SAFETY: undoes the entry above.
+    unsafe { count::leave_softirq_quietly() };
     is_pending()
 }
 

@@ -11,8 +11,8 @@
 //! Neighbours: [`lines`] (the action, and the word between handler and thread), `sched::kthread`.
 
 use super::lines::{self, Action, Handler, IrqError, IrqReturn};
-use crate::sched::Priority;
 use crate::sched::kthread::{Builder, JoinHandle};
+use crate::sched::{Priority, Thread};
 
 /// Runs in the line's thread, and may sleep, with the number that was given when the line was requested.
 pub type ThreadFn = fn(data: usize);
@@ -65,6 +65,17 @@ fn start_thread(action: Action, name: &'static str, thread_fn: ThreadFn, data: u
             lines::free(action)?;
             Err(IrqError::NoMemory)
         }
+    }
+}
+
+/// Says so if `thread`, which dies of an oops, was serving a line: nobody does its work from now on. A line that was masked for it stays so, since its
+/// device was not quieted; the handler of another goes on, and asks in vain.
+///
+/// Context: the dying thread, irqs masked.
+pub(crate) fn on_death(thread: &Thread) {
+    if let Some((line, is_masked)) = lines::abandoned_by(thread) {
+        let consequence = if is_masked { "the line stays masked" } else { "what its handler leaves to it is not done" };
+        pr_err!("line {}: its thread {} has died: {}; give it back with `free` and request it anew", line, *thread.task(), consequence);
     }
 }
 

@@ -151,7 +151,8 @@ fn begin(level: Level) {
 #[inline(never)]
 fn end() {
     this_core().pop();
-    cpu::preempt::preempt_enable();
+    // SAFETY: the section of the guard that `push` forgot when it opened this record.
+    unsafe { cpu::preempt::preempt_enable() };
     console::wake(KERN_INFO);
 }
 

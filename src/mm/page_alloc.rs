@@ -26,6 +26,7 @@ use super::page::{self, NIL, PageDesc, PageKind, PageState};
 use super::zone::{NR_ZONES, Zone, ZoneType};
 use crate::arch;
 use crate::cpu::irq_guard::with_irqs_masked;
+use crate::debug::tracepoint::{self, Event};
 use crate::per_cpu;
 use crate::upcalls;
 use core::panic::Location;
@@ -109,10 +110,13 @@ pub fn alloc_pages(gfp: GfpFlags, order: Order) -> Result<Pfn, AllocError> {
             if gfp.contains(GfpFlags::ZERO) {
                 clear(pfn, order);
             }
+            tracepoint::hit(Event::MmPageAlloc, pfn.value() as u64, order.value() as u64);
             return Ok(pfn);
         }
     }
-    slow::alloc(gfp, order)
+    let result = slow::alloc(gfp, order);
+    tracepoint::hit(Event::MmPageAlloc, result.map_or(0, |pfn| pfn.value() as u64), order.value() as u64);
+    result
 }
 
 /// Gives a block back.
@@ -132,6 +136,7 @@ pub unsafe fn free_pages(pfn: Pfn, order: Order) {
     if !state.is(PageKind::Allocated, order.value()) {
         return bad_free(pfn, order);
     }
+    tracepoint::hit(Event::MmPageFree, pfn.value() as u64, order.value() as u64);
     if order.value() >= NR_LISTED_ORDERS {
         return free_to_zone(pfn, order, state.zone());
     }

@@ -7,6 +7,7 @@
 //! | sleeping locks | stay taken; who waits for them is woken to find that out (`blocking`) |
 //! | the big kernel lock | likewise; the scheduler does not give it back for the dead |
 //! | a join, `park`, `stop` | comes back with `Oopsed` |
+//! | a line that it served | has no thread any more, which is said; masked for it, it stays so (`irq::threaded`) |
 //! | a worker's queue | gets a new worker; the piece of work at which it died is dead, and who wants it is told so (`workqueue`) |
 //!
 //! # Memory ordering
@@ -20,6 +21,7 @@ use super::thread::{self, Life, ThreadRef, current};
 use super::{blocking, workqueue};
 use crate::arch;
 use crate::cpu::task::TaskState;
+use crate::irq::threaded;
 use core::mem;
 use core::sync::atomic::{Ordering, fence};
 
@@ -54,6 +56,7 @@ pub(crate) extern "C" fn end(number: usize) -> ! {
     fence(Ordering::SeqCst);
     blocking::wake_who_waits_for_locks();
     workqueue::on_death(me);
+    threaded::on_death(me);
     kthread::say_that_it_is_over(me);
     switch::leave_masked()
 }

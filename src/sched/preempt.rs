@@ -13,6 +13,7 @@ use super::switch;
 use super::switch_point;
 use super::thread::current;
 use crate::cpu;
+use crate::cpu::task::TaskState;
 use crate::debug::backtrace;
 use crate::debug::symbols::Named;
 use crate::sync::rcu;
@@ -34,8 +35,12 @@ pub fn might_sleep() {
 /// The same for a caller at `place`.
 #[inline]
 pub(super) fn might_sleep_at(place: &'static Location<'static>) {
-    if cfg!(feature = "debug") && cpu::is_atomic() {
-        sleeping_in_atomic_context(place);
+    if cfg!(feature = "debug") {
+        if cpu::is_atomic() {
+            sleeping_in_atomic_context(place);
+        } else if current().task().state() != TaskState::RUNNING {
+            sleeping_while_about_to_sleep(place);
+        }
     }
     if cfg!(feature = "preempt_voluntary") {
         cond_resched();
@@ -56,7 +61,26 @@ fn sleeping_in_atomic_context(place: &'static Location<'static>) {
     if let Some(section) = rcu::rcu_read_lock_place() {
         crate::pr_err!("BUG: atomic since rcu_read_lock() was called at {}", section);
     }
+    if let Some(section) = cpu::context::section_place() {
+        crate::pr_err!("BUG: atomic since its first section began at {}", section);
+    }
+    if let Some(address) = cpu::irq_guard::last_masked_at(cpu::id()).filter(|_| crate::arch::irq::is_masked()) {
+        crate::pr_err!("BUG: atomic since interrupts went off at {:#018x} {}", address, Named::exact(address));
+    }
     crate::pr_err!("BUG: {} in {}, count {:#x}, irqs {}, called from:", *thread, context, count, irqs);
+    print_callers();
+}
+
+/// The condition of a wait sleeps itself: its sleep ends with the thread RUNNING, so the wait's own would be none, and turn in a circle.
+#[cold]
+#[inline(never)]
+fn sleeping_while_about_to_sleep(place: &'static Location<'static>) {
+    crate::pr_err!("BUG: sleeping function called at {} while the thread is about to sleep already", place);
+    crate::pr_err!("BUG: {} looks at the condition of a wait, which must not sleep; called from:", *current());
+    print_callers();
+}
+
+fn print_callers() {
     for frame in backtrace::Frames::from(backtrace::here()) {
         crate::pr_err!("  {:#018x} {}", frame.address, Named::return_to(frame.address));
     }

@@ -32,6 +32,7 @@ use super::wake;
 use crate::arch::{self, counter, switch};
 use crate::cpu::task::TaskState;
 use crate::cpu::{self, IrqGuard, irq_guard, latency};
+use crate::debug::tracepoint::{self, Event};
 use crate::irq::softirq;
 use crate::sync::{bkl, rcu};
 use core::sync::atomic::Ordering;
@@ -121,6 +122,7 @@ fn switch_threads(why: Why) {
     }
 
     account(core, prev, next, why);
+    tracepoint::hit(Event::SchedSwitch, u64::from(prev.pid()), u64::from(next.pid()));
     let (save, load) = (prev.context.get(), next.context.get());
     // SAFETY: irqs are masked and the depths are 0 (`check_context`). `next` was listed, so it is off its core or this one is just leaving it (idle), and
     // it is listed no more, so no other core takes it. `prev` is not loaded before `finish` clears its `on_cpu`.
@@ -258,7 +260,8 @@ pub(super) fn begin(before: usize) {
     // SAFETY: as in `switch_threads`.
     finish(unsafe { &*(before as *const Thread) });
     latency::irqs_go_on();
-    arch::irq::unmask();
+    // SAFETY: a switch happens at one level of irqs off (`switch_threads`), which was the last thread's and ends here; a new thread has no guard.
+    unsafe { arch::irq::unmask() };
     if preempt::IS_FULL {
         preempt_schedule();
     }

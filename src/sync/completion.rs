@@ -17,6 +17,8 @@
 //! assert!(!DONE.try_wait());
 //! ```
 //!
+//! `lockdep` does not watch it, as Linux's does not any more: who waits holds nothing, and who will complete is not known before it does.
+//!
 //! Neighbours: `tokens` has the count; `wait_queue` for conditions that can become false again.
 
 use super::tokens::Tokens;

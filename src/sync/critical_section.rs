@@ -39,6 +39,7 @@ unsafe impl Impl for Section {
         if depth == 0 {
             OWNER.store(0, Ordering::Release);
         }
-        irq_guard::leave();
+        // SAFETY: undoes the `enter` of the matching `acquire`, as the crate's contract for `release` has it.
+        unsafe { irq_guard::leave() };
     }
 }

@@ -276,7 +276,8 @@ impl<T: ?Sized, R: RawLock, G: Policy> Lock<T, R, G> {
                 Some(LockGuard { lock: self, token, _context: PhantomData })
             }
             None => {
-                C::leave();
+                // SAFETY: undoes the `enter` above; no guard was made.
+                unsafe { C::leave() };
                 None
             }
         }
@@ -332,7 +333,8 @@ impl<T: ?Sized, R: RawLock, G: Policy, C: Policy> Drop for LockGuard<'_, T, R, G
         self.lock.meta.release(Access::Exclusive);
         // SAFETY: this guard holds the lock by `token`, and is dropped once.
         unsafe { self.lock.raw.unlock(self.token) };
-        C::leave();
+        // SAFETY: undoes the `enter` that came before this guard, which stands for it and is dropped once.
+        unsafe { C::leave() };
     }
 }
 

@@ -13,10 +13,13 @@
 use super::debug_spinlock::{Holder, Patience};
 #[cfg(any(feature = "lockdep", feature = "lock_stat"))]
 use super::lock_watch::{Call, Watched};
+#[cfg(feature = "tracepoints")]
+use crate::debug::tracepoint::{self, Event};
 use core::panic::Location;
 
-/// A check is built in that wants to see who waits.
-pub(super) const IS_WATCHED: bool = cfg!(any(feature = "debug_spinlock", feature = "lockdep", feature = "lock_stat"));
+/// Something is built in that wants to see who waits.
+pub(super) const IS_WATCHED: bool =
+    cfg!(any(feature = "debug_spinlock", feature = "lockdep", feature = "lock_stat", feature = "tracepoints"));
 
 /// How a lock is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +140,8 @@ impl LockMeta {
     #[track_caller]
     pub(super) fn contended(&self, _access: Access, _subclass: u8) -> Wait<'_> {
         Wait {
+            #[cfg(feature = "tracepoints")]
+            _traced: Traced::new(core::ptr::from_ref(self).addr() as u64),
             #[cfg(feature = "debug_spinlock")]
             patience: Patience::new(&self.holder, self.place),
             #[cfg(feature = "lock_stat")]
@@ -176,7 +181,30 @@ pub(super) struct Wait<'a> {
     /// Counts the wait when it ends.
     #[cfg(feature = "lock_stat")]
     _counted: super::lock_stat::live::Waiting,
+    #[cfg(feature = "tracepoints")]
+    _traced: Traced,
     _meta: core::marker::PhantomData<&'a LockMeta>,
+}
+
+/// Tells the tracepoints of a wait's two ends.
+#[cfg(feature = "tracepoints")]
+struct Traced {
+    lock: u64,
+}
+
+#[cfg(feature = "tracepoints")]
+impl Traced {
+    fn new(lock: u64) -> Self {
+        tracepoint::hit(Event::ContentionBegin, lock, 0);
+        Self { lock }
+    }
+}
+
+#[cfg(feature = "tracepoints")]
+impl Drop for Traced {
+    fn drop(&mut self) {
+        tracepoint::hit(Event::ContentionEnd, self.lock, 0);
+    }
 }
 
 impl Wait<'_> {
@@ -189,4 +217,4 @@ impl Wait<'_> {
 }
 
 #[cfg(not(any(feature = "lockdep", feature = "lock_stat", feature = "debug_spinlock")))]
-const _: () = assert!(size_of::<LockMeta>() == 0 && size_of::<Wait<'_>>() == 0);
+const _: () = assert!(size_of::<LockMeta>() == 0 && (cfg!(feature = "tracepoints") || size_of::<Wait<'_>>() == 0));

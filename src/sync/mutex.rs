@@ -18,7 +18,11 @@
 //! let guard = COUNT.lock();
 //! std::thread::spawn(move || drop(guard));
 //! ```
-//! and the data is not reached without it.
+//! and the data is not reached without it, nor beyond its life.
+//! ```compile_fail,E0616
+//! static COUNT: tetra::sync::Mutex<u32> = tetra::sync::Mutex::new(0);
+//! let data = COUNT.data.get();
+//! ```
 //! ```compile_fail,E0505
 //! let lock = tetra::sync::Mutex::new(vec![1]);
 //! let guard = lock.lock();

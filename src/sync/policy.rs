@@ -26,7 +26,10 @@ pub unsafe trait Policy {
     /// Begins the section.
     fn enter();
     /// Ends the section and does what waited for its end.
-    fn leave();
+    ///
+    /// # Safety
+    /// It undoes one `enter` of this thread and core that no guard stands for, and nothing that the section protects is used any more.
+    unsafe fn leave();
 }
 
 /// Preemption off: for data that only threads touch.
@@ -46,13 +49,19 @@ unsafe impl Policy for PreemptDisabled {
     const NAME: &'static str = "preemption off";
 
     #[inline(always)]
+    #[cfg_attr(feature = "debug", track_caller)]
     fn enter() {
         if COUNTS_PREEMPTION { preempt::preempt_disable() } else { barrier::compiler() }
     }
 
     #[inline(always)]
-    fn leave() {
-        if COUNTS_PREEMPTION { preempt::end_section() } else { barrier::compiler() }
+    unsafe fn leave() {
+        if COUNTS_PREEMPTION {
+            // SAFETY: the caller's contract is this one's.
+            unsafe { preempt::end_section() }
+        } else {
+            barrier::compiler()
+        }
     }
 }
 
@@ -61,13 +70,15 @@ unsafe impl Policy for BottomHalfDisabled {
     const NAME: &'static str = "bottom halves off";
 
     #[inline(always)]
+    #[cfg_attr(feature = "debug", track_caller)]
     fn enter() {
         bottom_half::local_bh_disable();
     }
 
     #[inline(always)]
-    fn leave() {
-        bottom_half::end_section();
+    unsafe fn leave() {
+        // SAFETY: the caller's contract is this one's.
+        unsafe { bottom_half::end_section() };
     }
 }
 
@@ -81,8 +92,9 @@ unsafe impl Policy for LocalIrqDisabled {
     }
 
     #[inline(always)]
-    fn leave() {
-        irq_guard::leave();
+    unsafe fn leave() {
+        // SAFETY: the caller's contract is this one's.
+        unsafe { irq_guard::leave() };
     }
 }
 

@@ -23,13 +23,16 @@
 
 use super::atomic::AtomicUsize;
 use super::meta::{Access, IS_WATCHED, LockKind, LockMeta};
-use super::wait_room::{Kind, Sleep, WaitError, WaitRoom, Waiters, might_sleep};
+use super::wait_room::{Kind, Sleep, WaitError, WaitRoom, Waiters, might_sleep, must_be_thread};
 use crate::arch::{self, spin};
 use crate::cpu::{self, PreemptGuard, Task};
 use crate::upcalls;
 use crate::util::errno::Errno;
 use core::panic::Location;
 use core::ptr;
+
+#[cfg(all(test, loom))]
+mod model;
 
 /// Somebody waits: whoever gives the mutex back hands it over.
 const WAITERS: usize = 1 << 0;
@@ -123,6 +126,7 @@ impl RawMutex {
     #[inline(always)]
     #[track_caller]
     pub fn try_lock(&self) -> bool {
+        must_be_thread("mutex");
         let is_taken = self.word.cmpxchg_zero_acquire(arch::current()).is_ok();
         if is_taken {
             self.meta.acquired(Access::Exclusive, 0);

@@ -58,7 +58,7 @@
 use super::atomic::AtomicUsize;
 use super::meta::{Access, LockKind, LockMeta};
 use super::raw_mutex::LockError;
-use super::wait_room::{Kind, Sleep, WaitRoom, Waiters, might_sleep};
+use super::wait_room::{Kind, Sleep, WaitRoom, Waiters, might_sleep, must_be_thread};
 use crate::arch;
 use crate::cpu::{self, PreemptGuard, Task};
 use crate::upcalls;
@@ -69,6 +69,9 @@ use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::panic::Location;
 use core::ptr;
+
+#[cfg(all(test, loom))]
+mod model;
 
 /// Somebody waits.
 const WAITERS: usize = 1 << 0;
@@ -222,6 +225,7 @@ impl<T: ?Sized> RwSemaphore<T> {
     #[inline(always)]
     #[track_caller]
     fn try_enter(&self, access: Access) -> bool {
+        must_be_thread("rw-semaphore");
         let is_in = self.enter_fast(access);
         if is_in {
             self.meta.acquired(access, 0);

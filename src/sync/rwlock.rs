@@ -25,6 +25,12 @@
 //! ```compile_fail,E0277
 //! static SHARED: tetra::sync::RwLock<core::cell::Cell<u32>> = tetra::sync::RwLock::new(core::cell::Cell::new(0));
 //! ```
+//! a guard stays on its core and thread;
+//! ```compile_fail,E0277
+//! static LIMIT: tetra::sync::RwLock<u32> = tetra::sync::RwLock::new(0);
+//! let guard = LIMIT.read();
+//! std::thread::spawn(move || drop(guard));
+//! ```
 //! and a reader cannot write:
 //! ```compile_fail,E0594
 //! static LIMIT: tetra::sync::RwLock<u32> = tetra::sync::RwLock::new(0);
@@ -197,7 +203,8 @@ impl<T: ?Sized, G: Policy> RwLock<T, G> {
             self.meta.acquired(Access::Shared, 0);
             return Some(RwLockReadGuard { lock: self, _context: PhantomData });
         }
-        C::leave();
+        // SAFETY: undoes the `enter` above; no guard was made.
+        unsafe { C::leave() };
         None
     }
 
@@ -224,7 +231,8 @@ impl<T: ?Sized, G: Policy> RwLock<T, G> {
             self.meta.acquired(Access::Exclusive, 0);
             return Some(RwLockWriteGuard { lock: self, _context: PhantomData });
         }
-        C::leave();
+        // SAFETY: undoes the `enter` above; no guard was made.
+        unsafe { C::leave() };
         None
     }
 }
@@ -261,7 +269,8 @@ impl<T: ?Sized, G: Policy, C: Policy> Drop for RwLockReadGuard<'_, T, G, C> {
         self.lock.meta.release(Access::Shared);
         // SAFETY: this guard is inside as a reader, and is dropped once.
         unsafe { self.lock.raw.unlock_read() };
-        C::leave();
+        // SAFETY: undoes the `enter` that came before this guard, which stands for it and is dropped once.
+        unsafe { C::leave() };
     }
 }
 
@@ -305,7 +314,8 @@ impl<T: ?Sized, G: Policy, C: Policy> Drop for RwLockWriteGuard<'_, T, G, C> {
         self.lock.meta.release(Access::Exclusive);
         // SAFETY: this guard is inside as a writer, and is dropped once.
         unsafe { self.lock.raw.unlock_write() };
-        C::leave();
+        // SAFETY: undoes the `enter` that came before this guard, which stands for it and is dropped once.
+        unsafe { C::leave() };
     }
 }
 

@@ -188,7 +188,8 @@ mod tests {
         }))
         .expect_err("the node went away");
         assert!(text.downcast_ref::<&str>().is_some_and(|text| text.contains("goes away while it is queued")));
-        crate::arch::count::leave_preempt_off();
+        // SAFETY: the section of the guard that was forgotten.
+        unsafe { crate::arch::count::leave_preempt_off() };
     }
 
     #[cfg(all(feature = "up_unchecked", not(feature = "debug_spinlock")))]

@@ -21,6 +21,9 @@ use super::wait_room::{Kind, Sleep, WaitError, WaitRoom, Waiters};
 use crate::arch::spin;
 use core::ptr;
 
+#[cfg(all(test, loom))]
+mod model;
+
 /// Somebody waits.
 const AWAITED: i32 = -1;
 /// There is a token for whoever comes.

@@ -87,6 +87,21 @@ pub(super) fn might_sleep() {
     }
 }
 
+/// Reports a handler that tries for a lock which belongs to a thread: the thread that it interrupted would be taken for the owner.
+#[inline(always)]
+#[track_caller]
+pub(super) fn must_be_thread(what: &'static str) {
+    if cfg!(feature = "debug") && !cpu::in_task() {
+        is_handler(what, Location::caller());
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn is_handler(what: &'static str, place: &'static Location<'static>) {
+    upcalls::bug_report(format_args!("a handler tries for a {what}, which only threads own: use a spinlock or a semaphore"), place);
+}
+
 /// What a waiter is to those who call: wakers of a wait queue call one exclusive waiter at a time, a rw-semaphore lets readers in together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -109,7 +124,11 @@ struct Note {
 impl Note {
     fn new(kind: Kind) -> Self {
         let nobody = || Cell::new(ptr::null());
-        Self { task: cpu::current(), kind, is_called: AtomicBool::new(false), is_queued: Cell::new(false), next: nobody(), prev: nobody() }
+        let is_called = AtomicBool::new(false);
+        // Loom's cell is made at its first access, which must come before others see it.
+        #[cfg(loom)]
+        let _made = is_called.read();
+        Self { task: cpu::current(), kind, is_called, is_queued: Cell::new(false), next: nobody(), prev: nobody() }
     }
 
     /// Sleeps until it is called, or something else ends the sleep.

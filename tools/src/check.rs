@@ -11,7 +11,7 @@ use crate::workspace::variable;
 use crate::{kernel, layers, licences, workspace};
 
 /// Features that change much of the code; the kernel is linted with and without its checks, and in these forms.
-const KERNEL_FORMS: [&str; 5] = ["", "tetra/checks,tetra/tracepoints", "tetra/defmt", "tetra/up", "tetra/up_unchecked,tetra/preempt_none"];
+const KERNEL_FORMS: [&str; 5] = ["", "tetra/checks", "tetra/defmt,tetra/tracepoints", "tetra/up", "tetra/up_unchecked,tetra/preempt_none"];
 
 /// `tetra-tools check`.
 pub fn main() -> Result<ExitCode> {

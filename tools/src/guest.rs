@@ -1,6 +1,7 @@
 //! One run of a guest without a person: its console as text, how it ended, and a report if it hung.
 
 use std::io::{Read, Write};
+use std::num::NonZero;
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -49,26 +50,102 @@ pub enum End {
 pub struct Outcome {
     pub console: String,
     pub end: End,
+    /// What a cue still waited for.
+    pub missed: Option<String>,
     pub duration: Duration,
 }
 
-/// A BREAK on the serial line and a key, when the console shows something.
+/// What a person does when the console shows something. Cues wait for each other, in their order.
 #[derive(Clone, Debug)]
-pub struct Break {
-    /// What must be on the console first, behind what the last one waited for.
-    pub after: Regex,
-    pub key: u8,
+pub struct Cue {
+    pub after: Sight,
+    pub action: Action,
+}
+
+/// What a person waits for.
+#[derive(Clone, Debug)]
+pub enum Sight {
+    /// Text on the console, behind what the last one waited for.
+    Text(Regex),
+    /// The screen of a terminal, 80 by 24, its rows without the blanks at their ends.
+    Screen(Regex),
+}
+
+/// What a person does then.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Types.
+    Type(Vec<u8>),
+    /// Sends a BREAK, then types a key.
+    Break(u8),
+}
+
+impl Action {
+    fn keys(&self) -> Vec<u8> {
+        match self {
+            Self::Type(keys) => keys.clone(),
+            Self::Break(key) => vec![*key],
+        }
+    }
+}
+
+/// A person at a terminal who follows cues.
+struct Person<'a> {
+    cues: std::slice::Iter<'a, Cue>,
+    next: Option<&'a Cue>,
+    terminal: vt100::Parser,
+    /// How much of the console earlier cues have used up.
+    seen: usize,
+}
+
+impl<'a> Person<'a> {
+    fn new(cues: &'a [Cue]) -> Self {
+        let mut cues = cues.iter();
+        let [rows, columns] = [24, 80].map(|cells| NonZero::new(cells).expect("a terminal has a size"));
+        Self { next: cues.next(), cues, terminal: vt100::Parser::new(rows, columns, 0), seen: 0 }
+    }
+
+    /// Looks at `bytes`, which came last on the console, and hands out what is to be done now.
+    fn look(&mut self, console: &str, bytes: &[u8], mut act: impl FnMut(&Action) -> Result<()>) -> Result<()> {
+        self.terminal.process(bytes);
+        while let Some(cue) = self.next {
+            match &cue.after {
+                Sight::Text(text) => match text.find(&console[self.seen..]) {
+                    Some(found) => self.seen += found.end(),
+                    None => break,
+                },
+                Sight::Screen(rows) if rows.is_match(&self.screen()) => {}
+                Sight::Screen(_) => break,
+            }
+            act(&cue.action)?;
+            self.next = self.cues.next();
+        }
+        Ok(())
+    }
+
+    fn screen(&self) -> String {
+        let (_, columns) = self.terminal.screen().size();
+        self.terminal.screen().rows(0, columns.get()).map(|row| row.trim_end().to_owned() + "\n").collect::<String>().trim_end().to_owned()
+    }
+
+    /// What was still waited for, if anything was.
+    fn missed(&self) -> Option<String> {
+        Some(match &self.next?.after {
+            Sight::Text(text) => format!("the console never showed `{text}`"),
+            Sight::Screen(rows) => format!("the screen never was `{rows}`, but at last:\n{}", self.screen()),
+        })
+    }
 }
 
 /// Runs `machine` to its end or to a limit, typing `input` on its console.
 ///
 /// `watch` sees each piece of console text as it arrives.
 pub fn run(machine: &Machine, limits: Limits, input: &[u8], watch: impl FnMut(&str)) -> Result<Outcome> {
-    run_with_breaks(machine, limits, input, &[], watch)
+    run_with_cues(machine, limits, input, &[], watch)
 }
 
-/// The same, with `breaks` on the serial line.
-pub fn run_with_breaks(machine: &Machine, limits: Limits, input: &[u8], breaks: &[Break], mut watch: impl FnMut(&str)) -> Result<Outcome> {
+/// The same, with a person who follows `cues`.
+pub fn run_with_cues(machine: &Machine, limits: Limits, input: &[u8], cues: &[Cue], mut watch: impl FnMut(&str)) -> Result<Outcome> {
     let folder = tempfile::Builder::new().prefix("tetra-").tempdir()?;
     let socket = folder.path().join("qmp");
     let started = Instant::now();
@@ -87,8 +164,7 @@ pub fn run_with_breaks(machine: &Machine, limits: Limits, input: &[u8], breaks: 
     // Typed when the guest has said its first word: setting up a serial port empties it, and with it what came too early.
     let mut typed = Some(input.to_vec());
     let mut qmp = Qmp::connect(&socket);
-    let (mut breaks, mut seen) = (breaks.iter(), 0);
-    let mut next_break = breaks.next();
+    let mut person = Person::new(cues);
 
     let mut decoder = Decoder::new(machine, "\n")?;
     let mut console = String::new();
@@ -105,14 +181,13 @@ pub fn run_with_breaks(machine: &Machine, limits: Limits, input: &[u8], breaks: 
                 let text = decoder.text(&bytes);
                 console.push_str(&text);
                 watch(&text);
-                while let Some(wanted) = next_break
-                    && let Some(found) = wanted.after.find(&console[seen..])
-                {
-                    seen += found.end();
-                    next_break = breaks.next();
-                    qmp.as_mut().map_err(|error| anyhow!("{error:#}"))?.execute("chardev-send-break", json!({ "id": "serial0" }))?;
-                    typist.send(vec![wanted.key]).ok();
-                }
+                person.look(&console, &bytes, |action| {
+                    if let Action::Break(_) = action {
+                        qmp.as_mut().map_err(|error| anyhow!("{error:#}"))?.execute("chardev-send-break", json!({ "id": "serial0" }))?;
+                    }
+                    typist.send(action.keys()).ok();
+                    Ok(())
+                })?;
             }
             Err(RecvTimeoutError::Disconnected) => break None,
             Err(RecvTimeoutError::Timeout) if started.elapsed() >= limits.wall => break Some("still running after"),
@@ -124,7 +199,8 @@ pub fn run_with_breaks(machine: &Machine, limits: Limits, input: &[u8], breaks: 
     let end = match passed_limit {
         Some(limit) => {
             let shown = if limit.starts_with("still") { limits.wall } else { last_sign.elapsed() };
-            let head = format!("{limit} {:.0} s", shown.as_secs_f64());
+            let missed = person.missed().map_or(String::new(), |missed| format!("; {missed}"));
+            let head = format!("{limit} {:.0} s{missed}", shown.as_secs_f64());
             let report = qmp.and_then(|mut qmp| {
                 let report = hang::describe(&mut qmp, &Symbols::read(&machine.kernel.elf)?);
                 qmp.execute("quit", json!({})).ok();
@@ -142,7 +218,8 @@ pub fn run_with_breaks(machine: &Machine, limits: Limits, input: &[u8], breaks: 
     child.wait()?;
     // A terminal wants both ends of a line; whoever looks for text does not.
     let console = console.replace("\r\n", "\n");
-    Ok(Outcome { console, end, duration: started.elapsed() })
+    let missed = person.missed();
+    Ok(Outcome { console, end, missed, duration: started.elapsed() })
 }
 
 fn ended(child: &mut Child, reason: Option<String>, errors: &Receiver<Vec<u8>>) -> Result<End> {

@@ -31,6 +31,7 @@ mod soak;
 mod symbolize;
 mod symtab;
 mod test;
+mod torture;
 mod verify;
 mod workspace;
 
@@ -53,6 +54,7 @@ fn main() -> anyhow::Result<ExitCode> {
         "size" => inspect::size(),
         "doc" => inspect::doc(),
         "soak" => soak::main(),
+        "torture" => torture::main(),
         "mutated-tree" => test::mutated_tree::main(&args),
         "mkimage" => mkimage::main(&args),
         "sdcard" => sdcard::main(&args),

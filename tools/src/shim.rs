@@ -73,17 +73,19 @@ pub struct Shim {
     words: Vec<u32>,
     base: u64,
     level: u32,
+    /// What HCR_EL2 holds when EL1 is entered.
+    hcr_el2: u64,
 }
 
 impl Shim {
     /// A shim that core 0 alone enters at EL2.
     pub fn raw() -> Self {
-        Self { words: Vec::new(), base: RAW_BASE, level: 2 }
+        Self { words: Vec::new(), base: RAW_BASE, level: 2, hcr_el2: HCR_RW }
     }
 
     /// A shim that all cores enter at EL3.
     pub fn elf() -> Self {
-        Self { words: Vec::new(), base: ELF_BASE, level: 3 }
+        Self { words: Vec::new(), base: ELF_BASE, level: 3, hcr_el2: HCR_RW }
     }
 
     /// Exception level at which the cores are when they have come this far.
@@ -137,13 +139,23 @@ impl Shim {
         self.push(0x9240_0400 | SCRATCH << 5 | SCRATCH); // and x9, x9, #3
     }
 
+    /// Has an SError wait for EL1 to take it: the only one that can be had from QEMU, where every failed access is reported at once.
+    pub fn pend_serror(&mut self) {
+        self.hcr_el2 |= HCR_AMO | HCR_VSE;
+    }
+
+    /// Has an FIQ wait for EL1, for ever.
+    pub fn pend_fiq(&mut self) {
+        self.hcr_el2 |= HCR_FMO | HCR_VF;
+    }
+
     /// Goes down to exception level `level`, setting no more than is needed to arrive.
     pub fn drop_to(&mut self, level: u32) {
         while self.level > level {
             let (from, to) = (self.level, self.level - 1);
             match from {
                 3 => self.set_system(SystemRegister::SCR_EL3, 0x5b1), // NS, SMD, HCE, RW and what must be 1
-                _ => self.set_system(SystemRegister::HCR_EL2, 1 << 31), // RW
+                _ => self.set_system(SystemRegister::HCR_EL2, self.hcr_el2),
             }
             self.set_system(SystemRegister::SPSR_EL1.of(from), 0x3c1 | u64::from(to) << 2); // DAIF masked, its own stack pointer
             let next = self.address(6);
@@ -243,6 +255,13 @@ impl Shim {
         if self.base == RAW_BASE { Ok(code) } else { elf(&code, self.base) }
     }
 }
+
+// HCR_EL2 (Arm ARM D24.2.60): EL1 is AArch64; virtual FIQs and SErrors, which need physical ones to be routed to EL2.
+const HCR_RW: u64 = 1 << 31;
+const HCR_FMO: u64 = 1 << 3;
+const HCR_AMO: u64 = 1 << 5;
+const HCR_VF: u64 = 1 << 6;
+const HCR_VSE: u64 = 1 << 8;
 
 const SCTLR_M: u64 = 1 << 0;
 const SCTLR_C: u64 = 1 << 2;

@@ -1,7 +1,9 @@
-//! `make soak`: many boots in a row, each of which must bring up four cores, in the ways a machine can start.
+//! `make soak`: many boots in a row, each of which must bring up its cores, in the ways a machine can start.
 //!
 //! Plainly, with both host cores kept busy, with QEMU's cores in lockstep (`-icount`), with the device tree of
-//! Debian's kernel package, and with none.
+//! Debian's kernel package, with none, and with arguments and work that SEED= chooses (`random.rs`).
+
+mod random;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -35,10 +37,11 @@ enum Way {
     Icount,
     DebianTree,
     NoTree,
+    Random,
 }
 
 impl Way {
-    const ALL: [Self; 5] = [Self::Plain, Self::UnderLoad, Self::Icount, Self::DebianTree, Self::NoTree];
+    const ALL: [Self; 6] = [Self::Plain, Self::UnderLoad, Self::Icount, Self::DebianTree, Self::NoTree, Self::Random];
 
     fn name(self) -> &'static str {
         match self {
@@ -47,6 +50,7 @@ impl Way {
             Self::Icount => "icount",
             Self::DebianTree => "debian_tree",
             Self::NoTree => "no_tree",
+            Self::Random => "random",
         }
     }
 }
@@ -79,7 +83,10 @@ fn run(kernel: &Kernel, boots: u64, report: &Report) {
     for (number, &way) in ways.iter().enumerate() {
         let count = (boots + number as u64) / Way::ALL.len() as u64;
         let started = Instant::now();
-        let verdict = boot_often(kernel, way, count.max(1));
+        let verdict = match way {
+            Way::Random => boot_at_random(kernel, count.max(1)),
+            _ => boot_often(kernel, way, count.max(1)),
+        };
         let verdict = verdict.unwrap_or_else(|error| Verdict::Failed(format!("{error:#}")));
         report.add(GROUP, way.name(), Some(started.elapsed()), verdict);
     }
@@ -88,7 +95,7 @@ fn run(kernel: &Kernel, boots: u64, report: &Report) {
 fn boot_often(kernel: &Kernel, way: Way, count: u64) -> Result<Verdict> {
     let mut machine = Machine::new(kernel.clone(), Log::Text)?;
     match way {
-        Way::Plain | Way::UnderLoad => {}
+        Way::Plain | Way::UnderLoad | Way::Random => {}
         Way::Icount => machine.qemu_args.extend(["-icount", "shift=0,sleep=off"].map(str::to_owned)),
         Way::NoTree => machine.device_tree = DeviceTree::None,
         Way::DebianTree => match debian_tree() {
@@ -113,6 +120,28 @@ fn boot_often(kernel: &Kernel, way: Way, count: u64) -> Result<Verdict> {
         Ok(Verdict::Passed)
     };
     if matches!(way, Way::UnderLoad) { under_load(boots) } else { boots() }
+}
+
+fn boot_at_random(kernel: &Kernel, count: u64) -> Result<Verdict> {
+    let seed = number("SEED")?.unwrap_or(1);
+    for boot in (0..count).map(|number| random::boot(seed, number)) {
+        let mut machine = Machine::new(kernel.clone(), Log::Text)?;
+        let mut case = Case::new(Way::Random.name());
+        case.set(&format!("append {}", boot.arguments))?;
+        case.set(&format!("run {}", boot.commands))?;
+        case.set(&format!("expect ^{}", random::END))?;
+        case.prepare(&mut machine)?;
+        let outcome = guest::run(&machine, case.limits(), &[], |_| ())?;
+        if let Err(why) = case.judge(&outcome) {
+            return Ok(Verdict::Failed(format!(
+                "APPEND=\"{}\" RUN=\"{}\": {why}\n{}",
+                boot.arguments,
+                boot.commands,
+                tail(&outcome.console)
+            )));
+        }
+    }
+    Ok(Verdict::Passed)
 }
 
 /// Runs `work` while other threads keep the host busy.

@@ -46,14 +46,17 @@ macro_rules! section {
         #[doc = concat!("Enters a section with ", $what, ". Accesses after it are not moved before it by the compiler.")]
         #[inline(always)]
         pub fn $enter() {
-            // SAFETY: x18 is reserved for this word in all code of the image; the matching leave is owed by the guard.
+            // SAFETY: x18 is reserved for this word in all code of the image; to enter more than needed harms nobody.
             unsafe { asm!(concat!("add x18, x18, ", $operand), options(nostack, preserves_flags)) };
         }
 
         #[doc = concat!("Leaves a section with ", $what, "; if that was the last one and work waits, does it.")]
+        ///
+        /// # Safety
+        /// It undoes one entry of this thread and core which no guard stands for, and nothing that the section kept in place is used any more.
         #[inline(always)]
-        pub fn $leave() {
-            // SAFETY: as for entering; `count_zero_with_work` keeps every register but x30 and the flags.
+        pub unsafe fn $leave() {
+            // SAFETY: as for entering, and by the contract a section ends that is the caller's; `count_zero_with_work` keeps every register but x30 and the flags.
             unsafe {
                 asm!(
                     concat!("subs x18, x18, ", $operand),
@@ -66,9 +69,12 @@ macro_rules! section {
         }
 
         #[doc = concat!("Leaves a section with ", $what, " without looking for work.")]
+        ///
+        /// # Safety
+        /// It undoes one entry of this thread and core which no guard stands for, and nothing that the section kept in place is used any more.
         #[inline(always)]
-        pub fn $leave_quietly() {
-            // SAFETY: as for entering.
+        pub unsafe fn $leave_quietly() {
+            // SAFETY: as for the other way to leave.
             unsafe { asm!(concat!("sub x18, x18, ", $operand), options(nostack, preserves_flags)) };
         }
     };

@@ -29,10 +29,12 @@ pub fn mask() {
 }
 
 /// Unmasks interrupts. Accesses before it stay before it.
+///
+/// # Safety
+/// No guard keeps interrupts off on this core, and nothing that a handler touches is in use.
 #[inline(always)]
-pub fn unmask() {
-    // SAFETY: every handler keeps the procedure call standard and the kernel's invariants; who calls this owes that no lock that a handler
-    // takes is held, which the guards see to.
+pub unsafe fn unmask() {
+    // SAFETY: every handler keeps the procedure call standard and the kernel's invariants; nobody counts on the mask, by the contract.
     unsafe { asm!("msr daifclr, #2", options(nostack, preserves_flags)) };
 }
 
@@ -51,8 +53,11 @@ pub fn save() -> u64 {
 }
 
 /// Sets the mask bits as `save` found them.
+///
+/// # Safety
+/// `daif` is what the matching `save` gave on this core; no guard that was made since keeps interrupts off, and nothing that a handler touches is in use.
 #[inline(always)]
-pub fn restore(daif: u64) {
-    // SAFETY: as for `unmask`: sections nest by scope, so what was unmasked then may be unmasked now.
+pub unsafe fn restore(daif: u64) {
+    // SAFETY: sections nest by scope, by the contract, so what was unmasked then may be unmasked now.
     unsafe { asm!("msr daif, {}", in(reg) daif, options(nostack, preserves_flags)) };
 }

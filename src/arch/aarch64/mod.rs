@@ -205,6 +205,18 @@ pub fn undefined_instruction() {
     unsafe { asm!("udf #0", options(nostack, preserves_flags)) };
 }
 
+/// Returns from an exception that never was to `address` at EL0, where nothing can be executed: for the tests of the report.
+#[inline(never)]
+pub fn return_to_el0(address: usize) -> ! {
+    /// SPSR: EL0 on SP_EL0, everything masked (Arm ARM C5.2.18).
+    const EL0T_MASKED: u64 = 0xf << 6;
+
+    // SAFETY: none for the running code: no page is executable at EL0, so the fetch ends the kernel. All is masked first, or an interrupt would change ELR.
+    unsafe {
+        asm!("msr daifset, #0xf", "msr elr_el1, {}", "msr spsr_el1, {}", "eret", in(reg) address, in(reg) EL0T_MASKED, options(noreturn));
+    }
+}
+
 /// Takes a fault while the frame pointer is `fp`: for the tests of the backtrace.
 #[inline(never)]
 pub fn fault_with_frame_pointer(fp: usize) {

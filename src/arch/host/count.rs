@@ -35,7 +35,10 @@ macro_rules! section {
         }
 
         /// Leaves a section; if that was the last one and work waits, does it.
-        pub fn $leave() {
+        ///
+        /// # Safety
+        /// As on the target.
+        pub unsafe fn $leave() {
             WORD.set(WORD.get() - $one);
             if WORD.get() == 0 {
                 crate::upcalls::count_zero_work();
@@ -43,7 +46,10 @@ macro_rules! section {
         }
 
         /// Leaves a section without looking for work.
-        pub fn $leave_quietly() {
+        ///
+        /// # Safety
+        /// As on the target.
+        pub unsafe fn $leave_quietly() {
             WORD.set(WORD.get() - $one);
         }
     };

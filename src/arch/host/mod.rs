@@ -19,7 +19,17 @@ pub mod unaligned;
 
 thread_local! {
     static CPU: Cell<usize> = const { Cell::new(0) };
+}
+
+#[cfg(not(loom))]
+thread_local! {
     static CURRENT: Cell<usize> = const { Cell::new(0) };
+}
+
+// All threads of a model run on one thread of the host.
+#[cfg(loom)]
+loom::thread_local! {
+    static CURRENT: Cell<usize> = Cell::new(0);
 }
 
 /// Number of the "core" that this thread plays.
@@ -35,7 +45,7 @@ pub fn set_cpu(cpu: usize) {
 
 /// The word that names the running thread.
 pub fn current() -> usize {
-    CURRENT.get()
+    CURRENT.with(Cell::get)
 }
 
 /// Names the running thread.
@@ -43,7 +53,7 @@ pub fn current() -> usize {
 /// # Safety
 /// As on the target: `task` is 0 or the address of a task block that outlives this thread.
 pub unsafe fn set_current(task: usize) {
-    CURRENT.set(task);
+    CURRENT.with(|current| current.set(task));
 }
 
 /// Hints that this is a spin loop; under loom, lets another thread run.
@@ -87,7 +97,10 @@ pub mod irq {
     }
 
     /// Unmasks.
-    pub fn unmask() {
+    ///
+    /// # Safety
+    /// As on the target.
+    pub unsafe fn unmask() {
         MASKED.set(false);
     }
 
@@ -97,7 +110,10 @@ pub mod irq {
     }
 
     /// Goes back to what `save` gave.
-    pub fn restore(state: u64) {
+    ///
+    /// # Safety
+    /// As on the target.
+    pub unsafe fn restore(state: u64) {
         MASKED.set(state != 0);
     }
 }

@@ -102,6 +102,16 @@ mod tests {
         }
     }
 
+    /// Whoever counts has the table of the docs and nothing else: it must have each code, and no other.
+    #[test]
+    fn the_docs_have_the_same_codes() {
+        let table = include_str!("../../../docs/real-hardware.md");
+        let (_, table) = table.split_once("## The LED").unwrap();
+        let (table, _) = table.split_once("\n## ").unwrap();
+        let listed: Vec<u8> = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(' ').next()?.parse().ok()).collect();
+        assert_eq!(listed, BlinkCode::ALL.map(BlinkCode::blinks));
+    }
+
     #[test]
     fn codes_are_distinct() {
         for (i, code) in BlinkCode::ALL.iter().enumerate() {

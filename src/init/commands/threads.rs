@@ -2,7 +2,7 @@
 
 use crate::arch::counter;
 use crate::cpu;
-use crate::debug::backtrace::{self, Start};
+use crate::debug::backtrace::{Start, Trace};
 use crate::proc::{self, ViewError};
 use crate::sched::features::{self, FEATURES};
 use crate::sched::{self, Priority, Signal, ThreadRef, load, signal, stack, thread};
@@ -145,14 +145,9 @@ shell::command! {
 fn write_backtrace(ctx: &mut Context<'_>, thread: &ThreadRef) -> Result<(), CommandError> {
     writeln!(ctx.out, "{}: {}", **thread, thread.state().letter())?;
     // Names and terminal would take long with a run queue locked: only the addresses are taken there.
-    let mut frames = arrayvec::ArrayVec::<_, { backtrace::MAX_FRAMES }>::new();
-    let pc = sched::with_position(thread, |position| {
-        let (pc, fp) = position?;
-        frames.extend(backtrace::Frames::from(Start { pc, lr: 0, fp }).take(backtrace::MAX_FRAMES));
-        Some(pc)
-    });
-    match pc {
-        Some(pc) => Ok(backtrace::write_frames(ctx.out, pc, frames)?),
+    let trace = sched::with_position(thread, |position| position.map(|(pc, fp)| Trace::from(Start { pc, lr: 0, fp })));
+    match trace {
+        Some(trace) => Ok(write!(ctx.out, "{trace}")?),
         None => match thread.oops_number() {
             Some(number) => Ok(writeln!(ctx.out, "  died of oops #{number}: its report says where")?),
             None => Ok(writeln!(ctx.out, "  runs on cpu{} now", thread.cpu())?),

@@ -133,11 +133,13 @@ pub(in crate::mm) fn try_alloc(slot: usize) -> Option<NonNull<u8>> {
     let word = unsafe { (head as *const u64).read() };
     if let Some(next) = slabs.key.decode(head, word) {
         *list = FreeList { head: next, room: room + 1 };
-        irq::restore(mask);
+        // SAFETY: what `save` gave; no guard was made since, and the list is not touched any more.
+        unsafe { irq::restore(mask) };
         // SAFETY: the end is no link, so this is an object.
         return Some(unsafe { object_at(head) });
     }
-    irq::restore(mask);
+    // SAFETY: what `save` gave; no guard was made since, and the list is not touched any more.
+    unsafe { irq::restore(mask) };
     None
 }
 
@@ -172,12 +174,14 @@ pub(in crate::mm) unsafe fn try_free(object: *mut u8, expected: Option<usize>) -
                 // SAFETY: an object of a slab, at least a word, which the caller gives away.
                 unsafe { object.cast::<u64>().write(link) };
                 *list = FreeList { head: own_address, room: room - 1 };
-                irq::restore(mask);
+                // SAFETY: what `save` gave; no guard was made since, and the list is not touched any more.
+                unsafe { irq::restore(mask) };
                 return true;
             }
         }
     }
-    irq::restore(mask);
+    // SAFETY: what `save` gave; no guard was made since, and the list is not touched any more.
+    unsafe { irq::restore(mask) };
     cold_path();
     false
 }

@@ -5,7 +5,10 @@
 //! asks for a grace period. Who ends that kicks the cores whose callbacks are due; a sleeping core is woken for nothing else.
 //!
 //! A round of the softirq runs at most [`MAX_BATCH`] callbacks; if there are more it raises itself anew, and when that goes on for long the rest is left to
-//! the core's ksoftirqd, as with any softirq (`irq::softirq`). So a flood of callbacks does not keep a core from its threads.
+//! the core's ksoftirqd, as with any softirq (`irq::softirq`). So a flood of callbacks does not keep a core from its threads. But a round of fixed size
+//! would let the queue, and the memory that hangs on it, grow for ever under who queues faster than that: so of a long queue a round runs a part, one in
+//! 128, up to [`MAX_FLOOD_BATCH`], and from [`HIGH_MARK`] callbacks on their grace periods are hurried. (Linux's `blimit`, `rcu_divisor` and `qhimark`;
+//! rejected: its mark below which the old limit holds again, a state that the length alone makes needless.)
 //!
 //! # Memory ordering
 //! A list is touched by its core alone, with irqs masked. `due` is read by who ends a grace period: the core stores it, barrier, and looks whether that
@@ -23,8 +26,14 @@ use crate::upcalls;
 use core::cell::UnsafeCell;
 use core::ptr::{self, NonNull};
 
-/// Callbacks that one round of the softirq runs.
+/// Callbacks that one round of the softirq runs, unless the queue is long.
 pub const MAX_BATCH: u64 = 64;
+/// Callbacks that one round runs however long the queue is.
+pub const MAX_FLOOD_BATCH: u64 = 1024;
+/// Which part of a long queue a round runs: one in 2^7.
+const BACKLOG_SHIFT: u32 = 7;
+/// Callbacks in a core's queue from which on their grace periods are hurried.
+pub const HIGH_MARK: u64 = 10_000;
 
 /// Nothing is due.
 const NEVER: u64 = u64::MAX;
@@ -38,6 +47,8 @@ pub(super) struct CoreCallbacks {
     nr_rounds: AtomicU64,
     /// Most callbacks that a round ran.
     max_batch: AtomicU64,
+    /// The last snapshot that was hurried because the queue was long. Written by the core's softirq.
+    hurried: AtomicU64,
     /// Callbacks in the list, for those who look from elsewhere. Written by the core when it has looked through them.
     len: AtomicU64,
 }
@@ -52,6 +63,7 @@ crate::per_cpu! {
         nr_invoked: AtomicU64::new(0),
         nr_rounds: AtomicU64::new(0),
         max_batch: AtomicU64::new(0),
+        hurried: AtomicU64::new(NEVER),
         len: AtomicU64::new(0),
     };
 }
@@ -65,7 +77,7 @@ pub struct CallbackStats {
     pub invoked: u64,
     /// Rounds of the softirq that ran some.
     pub rounds: u64,
-    /// Most callbacks of one round: never more than [`MAX_BATCH`].
+    /// Most callbacks of one round: more than [`MAX_BATCH`] only of a long queue, and never more than [`MAX_FLOOD_BATCH`].
     pub max_batch: u64,
 }
 
@@ -176,7 +188,8 @@ pub(super) unsafe fn entrain(head: NonNull<RcuHead>, function: RcuCallback) -> b
 #[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "host: no softirqs"))]
 pub fn run_callbacks() {
     sort();
-    let batch = (0..MAX_BATCH).take_while(|_| invoke_one()).count() as u64;
+    let limit = batch_limit(with_list(|list| list.len()));
+    let batch = (0..limit).take_while(|_| invoke_one()).count() as u64;
     if batch != 0 {
         let core = CALLBACKS.this();
         // Written by this core's softirq alone.
@@ -189,6 +202,20 @@ pub fn run_callbacks() {
     }
 }
 
+/// Callbacks that one round runs, with so many in the queue.
+fn batch_limit(nr_queued: u64) -> u64 {
+    (nr_queued >> BACKLOG_SHIFT).clamp(MAX_BATCH, MAX_FLOOD_BATCH)
+}
+
+/// The queue is long: has the grace period come sooner, once for each. Context: softirq.
+fn hurry_once(snapshot: u64) {
+    let hurried = &CALLBACKS.this().hurried;
+    if hurried.read() != snapshot {
+        hurried.set(snapshot);
+        hooks::hurry(snapshot);
+    }
+}
+
 /// Moves callbacks on until what they wait for lies ahead, and is asked for.
 fn sort() {
     loop {
@@ -196,10 +223,13 @@ fn sort() {
             list.advance(GRACE_PERIODS.seq());
             // After the callbacks were queued: the caller's stores come before the snapshot.
             let snapshot = GRACE_PERIODS.snapshot();
-            list.assign(snapshot).then_some(snapshot)
+            list.assign(snapshot).then_some((snapshot, list.len() >= HIGH_MARK))
         });
-        if let Some(snapshot) = wanted {
+        if let Some((snapshot, is_flooded)) = wanted {
             hooks::need(snapshot);
+            if is_flooded {
+                hurry_once(snapshot);
+            }
         }
         // `due` was stored; pairs with the barrier of who ends a grace period.
         smp_mb();
@@ -241,4 +271,16 @@ pub(super) fn cores_with_callbacks() -> u32 {
 #[inline]
 pub(super) fn needs_softirq() -> bool {
     is_due(cpu::id()) || with_list(|list| list.has_new())
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_grows_with_the_queue_between_two_bounds() {
+        assert_eq!([0, MAX_BATCH, MAX_BATCH << BACKLOG_SHIFT].map(batch_limit), [MAX_BATCH; 3]);
+        assert_eq!(batch_limit(100_000), 781);
+        assert_eq!([MAX_FLOOD_BATCH << BACKLOG_SHIFT, u64::MAX].map(batch_limit), [MAX_FLOOD_BATCH; 2]);
+    }
 }

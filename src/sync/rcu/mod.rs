@@ -36,7 +36,7 @@ mod synchronize;
 mod model;
 
 pub use barrier::rcu_barrier;
-pub use call::{CallbackStats, MAX_BATCH, call_rcu, callback_stats};
+pub use call::{CallbackStats, HIGH_MARK, MAX_BATCH, MAX_FLOOD_BATCH, call_rcu, callback_stats};
 pub use callbacks::{RcuCallback, RcuHead};
 pub use hooks::{CoreState, core_state, grace_period_seq};
 pub use list::{Iter, RcuList, RcuListNode, RcuListWriter};

@@ -42,18 +42,24 @@
 //! the pointer depends on its address, which orders the two on every Arm core (`barrier::read_barrier_depends`). The section's begin and end hold
 //! the compiler only; what they mean to a grace period is ordered where quiescent states are reported (`grace_period`).
 
-use crate::arch::{barrier, count};
+use crate::arch::{self, barrier, count};
 use crate::cpu;
 use crate::sync::atomic::{AtomicBool, AtomicPtr};
 use crate::upcalls;
 use core::marker::PhantomData;
 use core::panic::Location;
+use core::sync::atomic::{AtomicUsize, Ordering, fence};
 
 /// Sections raise the count: a tick that interrupts count 0 has interrupted no section.
 pub(super) const IS_COUNTED: bool = cfg!(any(not(feature = "preempt_none"), not(feature = "up_unchecked"), feature = "debug"));
 
 /// Each section's end is a quiescent state that is reported at once. Written at boot, and by tests.
 static IS_STRICT: AtomicBool = AtomicBool::new(false);
+
+/// On the host test threads are no cores that report, so there sections are counted, by all threads together.
+const IS_HOST: bool = cfg!(not(target_os = "none"));
+/// Sections of all threads of the host.
+static HOST_SECTIONS: AtomicUsize = AtomicUsize::new(0);
 
 /// A read section: as long as it lives, nothing that it can find is freed. It must not sleep. Sections nest, and drop in any order.
 #[must_use = "the section is over as soon as the guard drops"]
@@ -68,12 +74,18 @@ pub struct RcuReadGuard {
 #[inline(always)]
 #[cfg_attr(feature = "debug", track_caller)]
 pub fn rcu_read_lock() -> RcuReadGuard {
+    if IS_HOST {
+        HOST_SECTIONS.fetch_add(1, Ordering::SeqCst);
+        // The section's loads come behind; pairs with the fence in `wait_for_host_sections`.
+        fence(Ordering::SeqCst);
+    }
     if IS_COUNTED {
         count::enter_preempt_off()
     } else {
         barrier::compiler()
     }
     if cfg!(feature = "debug") {
+        cpu::context::note_section(count::PREEMPT_ONE as u32);
         nesting::enter(Location::caller());
     }
     RcuReadGuard { _this_thread: PhantomData }
@@ -90,8 +102,32 @@ impl Drop for RcuReadGuard {
                 count::mark_work();
             }
         }
-        if IS_COUNTED { count::leave_preempt_off() } else { barrier::compiler() }
+        if IS_HOST {
+            HOST_SECTIONS.fetch_sub(1, Ordering::SeqCst);
+        }
+        if IS_COUNTED {
+            // SAFETY: undoes the entry that came before this guard, which stands for it and is dropped once.
+            unsafe { count::leave_preempt_off() }
+        } else {
+            barrier::compiler()
+        }
     }
+}
+
+/// Host: waits for a moment at which no thread is in a section, so all that run now are over. `None` where cores report themselves.
+///
+/// # Panics
+/// In a section of the caller's own, which it would wait for.
+pub(super) fn wait_for_host_sections() -> Option<()> {
+    if !IS_HOST {
+        return None;
+    }
+    assert!(cpu::preempt_count() == 0, "synchronize_rcu in a read section, or with preemption off");
+    fence(Ordering::SeqCst);
+    while HOST_SECTIONS.load(Ordering::SeqCst) != 0 {
+        arch::relax();
+    }
+    Some(())
 }
 
 /// The caller is in a read section, made by `rcu_read_lock` or by whatever keeps its core: Linux's `rcu_read_lock_any_held`.
@@ -227,6 +263,24 @@ mod tests {
         assert!(rcu_read_lock_held());
         drop(inner);
         assert_eq!(cpu::preempt_count(), before);
+    }
+
+    #[test]
+    fn the_host_waits_for_sections_of_other_threads() {
+        use crate::sync::rcu::synchronize_rcu;
+        let (is_inside, may_leave) = (std::sync::Barrier::new(2), std::sync::atomic::AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let section = rcu_read_lock();
+                is_inside.wait();
+                std::thread::sleep(std::time::Duration::from_millis(50));
+                may_leave.store(true, Ordering::Relaxed);
+                drop(section);
+            });
+            is_inside.wait();
+            synchronize_rcu();
+            assert!(may_leave.load(Ordering::Relaxed), "the section was not waited for");
+        });
     }
 
     #[test]

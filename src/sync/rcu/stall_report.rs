@@ -15,7 +15,7 @@ use crate::arch::NR_CPUS;
 use crate::cpu::local::attention::BACKTRACE;
 use crate::cpu::{self, Task};
 use crate::debug::attention;
-use crate::debug::backtrace::{self, Start};
+use crate::debug::backtrace::{self, Trace};
 use crate::debug::symbols::Named;
 use crate::log::{Level, emit};
 use core::fmt;
@@ -33,9 +33,9 @@ pub(super) fn print(number: u64, waited_ms: u64, stalled: u32) {
     attention::wait_for_answers(others, WAIT_MILLIS);
     for cpu in (0..NR_CPUS).filter(|cpu| stalled & (1 << cpu) != 0) {
         if cpu == here {
-            core(cpu, cpu::preempt_count(), cpu::task::try_current(), backtrace::here());
+            core(cpu, cpu::preempt_count(), cpu::task::try_current(), &Trace::from(backtrace::here()));
         } else if let Some(answer) = attention::answer_of(cpu) {
-            core(cpu, answer.count, answer.task, answer.start);
+            core(cpu, answer.count, answer.task, &answer.trace);
         } else {
             line(format_args!(
                 "cpu{cpu} does not answer: it has interrupts off and does not spin for a lock. Look for a loop with interrupts off."
@@ -45,14 +45,14 @@ pub(super) fn print(number: u64, waited_ms: u64, stalled: u32) {
 }
 
 /// What one core does. Its count has this interrupt in it.
-fn core(cpu: usize, count: u32, task: Option<&Task>, start: Start) {
+fn core(cpu: usize, count: u32, task: Option<&Task>, trace: &Trace) {
     let section = Section { cpu, count };
     match task {
         Some(task) => line(format_args!("cpu{cpu} runs {task}, count {count:#x}, {section}; now at:")),
         None => line(format_args!("cpu{cpu} runs no thread yet, count {count:#x}, {section}; now at:")),
     }
-    emit(Level::Err, "", format_args!("  {:#018x} {}", start.pc, Named::exact(start.pc)));
-    for frame in backtrace::Frames::from(start) {
+    emit(Level::Err, "", format_args!("  {:#018x} {}", trace.pc, Named::exact(trace.pc)));
+    for frame in &trace.frames {
         emit(Level::Err, "", format_args!("  {:#018x} {}", frame.address, Named::return_to(frame.address)));
     }
     line(format_args!("{}", section.advice()));

@@ -56,6 +56,9 @@ pub fn synchronize_rcu_expedited() {
 
 #[track_caller]
 fn wait(is_expedited: bool) {
+    if super::read::wait_for_host_sections().is_some() {
+        return;
+    }
     let snapshot = GRACE_PERIODS.snapshot();
     if is_boot() {
         return wait_at_boot(snapshot);

@@ -23,6 +23,10 @@ pub struct Row {
 /// Whose rows are the kernel's own.
 pub const SELF: &str = "tetra";
 
+/// How long a guest may take. The figures do not depend on the host, and so a busy one must not end it: a first fit with 100000 holes takes minutes there.
+const SILENCE: Duration = Duration::from_secs(900);
+const WALL: Duration = Duration::from_secs(3600);
+
 /// Runs shell commands on `kernel` in lockstep and returns what they said.
 pub fn run(kernel: &Kernel, commands: &str) -> Result<String> {
     let mut machine = Machine::new(kernel.clone(), Log::Text)?;
@@ -30,7 +34,7 @@ pub fn run(kernel: &Kernel, commands: &str) -> Result<String> {
     machine.append("quiet mem=512M");
     machine.run(commands);
     machine.qemu_args.extend(["-icount", "shift=0,sleep=off"].map(str::to_owned));
-    let limits = Limits { silence: Duration::from_secs(120), wall: Duration::from_secs(400) };
+    let limits = Limits { silence: SILENCE, wall: WALL };
     let outcome = guest::run(&machine, limits, &[], |_| ())?;
     ensure!(outcome.end == End::Exit(0), "`{commands}`: the kernel {}\n{}", describe(&outcome.end), tail(&outcome.console));
     Ok(outcome.console)

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use regex::Regex;
 
 use crate::dtb::DeviceTree;
-use crate::guest::{Break, End, Limits, Outcome};
+use crate::guest::{Action, Cue, End, Limits, Outcome, Sight};
 use crate::machine::{Machine, cpus_argument};
 
 /// A case that has a boot of its own.
@@ -24,7 +24,7 @@ pub struct Case {
     append: String,
     run: Option<String>,
     typed: String,
-    breaks: Vec<Break>,
+    cues: Vec<Cue>,
     device_tree: Option<String>,
     qemu_args: Vec<String>,
     silence: Option<Duration>,
@@ -60,7 +60,9 @@ impl Case {
             "append" => self.append = value.to_owned(),
             "run" => self.run = Some(value.to_owned()),
             "type" => self.typed.push_str(&format!("{value}\r")),
-            "break" => self.breaks.push(parse_break(value).with_context(|| format!("case {}: {line}", self.name))?),
+            "break" => self.cues.push(parse_break(value).with_context(|| format!("case {}: {line}", self.name))?),
+            "screen" => self.cues.push(Cue { after: Sight::Screen(regex()?), action: Action::Type(Vec::new()) }),
+            "keys" => self.add_keys(value).with_context(|| format!("case {}: {line}", self.name))?,
             "cpus" => self.append = format!("{} {}", self.append, cpus_argument(Some(value.parse()?))?),
             "dtb" => self.device_tree = Some(value.to_owned()),
             "qemu" => self.qemu_args = value.split_whitespace().map(str::to_owned).collect(),
@@ -94,9 +96,18 @@ impl Case {
         self.typed.as_bytes()
     }
 
-    /// When BREAK and which key come on the serial line.
-    pub fn breaks(&self) -> &[Break] {
-        &self.breaks
+    /// What is done when the console shows something.
+    pub fn cues(&self) -> &[Cue] {
+        &self.cues
+    }
+
+    /// Keys typed when the last screen is there.
+    fn add_keys(&mut self, value: &str) -> Result<()> {
+        match self.cues.last_mut() {
+            Some(Cue { after: Sight::Screen(_), action: Action::Type(keys) }) => keys.extend(parse_keys(value)?),
+            _ => bail!("keys are typed when a `screen` is there: say which, in a line before"),
+        }
+        Ok(())
     }
 
     /// How long it may take.
@@ -108,6 +119,9 @@ impl Case {
     /// Compares what happened with what must; the error says what differs.
     pub fn judge(&self, outcome: &Outcome) -> Result<(), String> {
         self.exit.judge(&outcome.end)?;
+        if let Some(missed) = &outcome.missed {
+            return Err(missed.clone());
+        }
         // Each text must come after the one before: a report in the wrong order is a wrong report.
         let mut from = 0;
         for pattern in &self.expect {
@@ -124,10 +138,43 @@ impl Case {
 }
 
 /// `KEY REGEX`.
-fn parse_break(value: &str) -> Result<Break> {
+fn parse_break(value: &str) -> Result<Cue> {
     let (key, after) = value.split_once(' ').context("a key, then what must be on the console first")?;
     let &[key] = key.as_bytes() else { bail!("`{key}` is not one key") };
-    Ok(Break { after: Regex::new(&format!("(?m){}", after.trim()))?, key })
+    Ok(Cue { after: Sight::Text(Regex::new(&format!("(?m){}", after.trim()))?), action: Action::Break(key) })
+}
+
+/// Text as typed, with `<name>` for keys that have no character and `<text*N>` for a text N times.
+fn parse_keys(value: &str) -> Result<Vec<u8>> {
+    const KEYS: [(&str, &[u8]); 12] = [
+        ("enter", b"\r"),
+        ("tab", b"\t"),
+        ("esc", b"\x1b"),
+        ("backspace", b"\x7f"),
+        ("delete", b"\x1b[3~"),
+        ("up", b"\x1b[A"),
+        ("down", b"\x1b[B"),
+        ("right", b"\x1b[C"),
+        ("left", b"\x1b[D"),
+        ("home", b"\x1b[H"),
+        ("end", b"\x1b[F"),
+        ("space", b" "),
+    ];
+    let mut keys = Vec::new();
+    let mut rest = value;
+    while let Some((before, after)) = rest.split_once('<') {
+        let (name, after) = after.split_once('>').context("`<` without `>`")?;
+        keys.extend(before.bytes());
+        rest = after;
+        match (KEYS.iter().find(|(known, _)| *known == name), name.strip_prefix("ctrl-"), name.rsplit_once('*')) {
+            (Some((_, bytes)), _, _) => keys.extend(*bytes),
+            (_, Some(letter), _) if letter.len() == 1 => keys.push(letter.as_bytes()[0] & 0x1f),
+            (_, _, Some((text, times))) => keys.extend(parse_keys(&text.replace('{', "<").replace('}', ">"))?.repeat(times.parse()?)),
+            _ => bail!("no key is called <{name}>"),
+        }
+    }
+    keys.extend(rest.bytes());
+    Ok(keys)
 }
 
 fn shown(pattern: &Regex) -> &str {
@@ -199,7 +246,7 @@ mod tests {
     use super::*;
 
     fn outcome(console: &str, end: End) -> Outcome {
-        Outcome { console: console.to_owned(), end, duration: Duration::ZERO }
+        Outcome { console: console.to_owned(), end, missed: None, duration: Duration::ZERO }
     }
 
     fn case(lines: &[&str]) -> Case {
@@ -239,5 +286,27 @@ mod tests {
         let mut case = Case::new("sample");
         assert!(case.set("break l").is_err() && case.set("break long x").is_err() && case.set("break l x").is_ok());
         assert!(case.set("expct x").is_err() && case.set("exit maybe").is_err() && case.set("expect (").is_err());
+    }
+
+    #[test]
+    fn keys_have_names_and_repeat() {
+        assert_eq!(parse_keys("a<enter><ctrl-c>é").unwrap(), "a\r\u{3}é".as_bytes());
+        assert_eq!(parse_keys("<x{tab}*2>!").unwrap(), b"x\tx\t!");
+        assert!(parse_keys("<nonsense>").is_err() && parse_keys("a<b").is_err());
+    }
+
+    #[test]
+    fn keys_need_a_screen_before_them() {
+        let mut case = Case::new("c");
+        assert!(case.set("keys x").is_err());
+        case.set("screen ^prompt").unwrap();
+        case.set("keys x").unwrap();
+        assert_eq!(case.cues().len(), 1);
+    }
+
+    #[test]
+    fn a_screen_that_never_came_fails_the_case() {
+        let seen = Outcome { missed: Some("the screen never was `x`".to_owned()), ..outcome("", End::Exit(0)) };
+        assert!(Case::new("c").judge(&seen).unwrap_err().contains("never was"));
     }
 }

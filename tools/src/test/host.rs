@@ -26,6 +26,9 @@ const GROUPS: [(&str, &[&str], &str); 5] = [
 /// The group of the models: the kernel's algorithms under loom, in all orders that the C11 memory model allows.
 const MODELS: &str = "loom";
 
+/// How the groups of the uniprocessor's forms begin.
+const ONE_CORE: &str = "one-core";
+
 /// Builds and runs all host tests that the report selects.
 pub fn run(report: &Report) -> Result<()> {
     for (group, arguments, prefix) in GROUPS.into_iter().filter(|(group, ..)| report.may_select(group)) {
@@ -33,6 +36,10 @@ pub fn run(report: &Report) -> Result<()> {
         if group == MODELS {
             // A folder of its own: the flag is for all crates, so everything is built anew for it.
             command.env("RUSTFLAGS", "--cfg loom").env("CARGO_TARGET_DIR", workspace::target().join("host/loom"));
+        }
+        if group.starts_with(ONE_CORE) {
+            // Few tests, over in a second whichever way: what counts is that they build quickly.
+            command.env("CARGO_PROFILE_TOOLS_OPT_LEVEL", "0");
         }
         command.args(["--no-run", "--message-format=json-render-diagnostics"]).args(arguments);
         let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot start cargo")?;

@@ -11,9 +11,20 @@ use super::report::{Report, Verdict};
 use crate::guest::{self, End, Limits};
 use crate::kernel::{Kernel, Log};
 use crate::machine::Machine;
+use crate::workspace;
 
 /// The suites' kernels are made of this package, which lies in tests/kernel.
 pub const PACKAGE: &str = "tetra-tests";
+
+/// The suites' names: those of their files.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn names() -> Result<Vec<String>> {
+    let Ok(files) = std::fs::read_dir(workspace::root().join("tests/kernel/src/bin")) else { return Ok(Vec::new()) };
+    let stem = |file: std::io::Result<std::fs::DirEntry>| Ok(file?.path().file_stem().unwrap_or_default().to_string_lossy().into_owned());
+    files.map(stem).collect()
+}
 
 /// Runs the cases of `kernel` that the report selects.
 pub fn run(kernel: &Kernel, report: &Report) {
@@ -88,7 +99,7 @@ fn run_alone(kernel: &Kernel, case: &Case, report: &Report) -> Result<()> {
 
 /// Boots `machine` for one case and reports how it went.
 pub fn boot(machine: &Machine, group: &str, case: &Case, report: &Report) -> Result<()> {
-    let outcome = guest::run_with_breaks(machine, case.limits(), case.typed(), case.breaks(), |_| ())?;
+    let outcome = guest::run_with_cues(machine, case.limits(), case.typed(), case.cues(), |_| ())?;
     let verdict = match case.judge(&outcome) {
         Ok(()) => Verdict::Passed,
         Err(why) => Verdict::Failed(format!("{why}\n{}", tail(&outcome.console))),

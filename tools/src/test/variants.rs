@@ -43,6 +43,8 @@ struct Entry {
     levels: [usize; 4],
     /// Whether it is worth a second to see each core interrupted.
     is_timed: bool,
+    /// Whether the kernel is to die of it, with `expect` as its report.
+    is_fatal: bool,
 }
 
 impl Entry {
@@ -53,7 +55,7 @@ impl Entry {
         let level = shim.level();
         shim.enter(ELSEWHERE, x0);
         let (loads, expect) = (vec![(shim::identity_tables(), shim::TABLES_BASE)], Vec::new());
-        Self { name, shim, loads, qemu_args: kernel_at(ELSEWHERE), expect, levels: [level, 2, 2, 2], is_timed: true }
+        Self { name, shim, loads, qemu_args: kernel_at(ELSEWHERE), expect, levels: [level, 2, 2, 2], is_timed: true, is_fatal: false }
     }
 
     /// All cores enter the kernel, loaded at `address`, through the ELF shim.
@@ -63,7 +65,7 @@ impl Entry {
         let level = shim.level();
         shim.enter(address, 0);
         let (loads, expect) = (vec![(shim::identity_tables(), shim::TABLES_BASE)], Vec::new());
-        Self { name, shim, loads, qemu_args: kernel_at(address), expect, levels: [level; 4], is_timed: true }
+        Self { name, shim, loads, qemu_args: kernel_at(address), expect, levels: [level; 4], is_timed: true, is_fatal: false }
     }
 
     /// `x0` is not a device tree, and the kernel says why.
@@ -97,9 +99,21 @@ impl Entry {
         self
     }
 
+    /// The kernel dies of it.
+    fn fatal(mut self, report: &str) -> Self {
+        self.is_fatal = true;
+        self.expect.push(report.to_owned());
+        self
+    }
+
     fn case(&self) -> Result<Case> {
         let mut case = Case::new(self.name);
         case.set("append loglevel=7")?;
+        if self.is_fatal {
+            case.set("exit 101")?;
+            self.expect.iter().try_for_each(|text| case.set(&format!("expect {text}")))?;
+            return Ok(case);
+        }
         // A second later each core must have been interrupted. Not ticked: who is idle does without.
         case.set(if self.is_timed { "run watch -n 1 -c 2 cpus" } else { "run cpus" })?;
         for text in &self.expect {
@@ -187,6 +201,16 @@ fn states_of_core_0() -> Vec<Entry> {
         Entry::raw("el1-mmu-on", 0, |shim| {
             shim.drop_to(1);
             shim.mmu_on();
+        }),
+        Entry::raw("el1-serror-pending", 0, |shim| {
+            shim.pend_serror();
+            shim.drop_to(1);
+        })
+        .fatal(r"Kernel panic on cpu0: SError in a thread \(asynchronous abort"),
+        // Masked for good: nothing is routed there.
+        Entry::raw("el1-fiq-pending", 0, |shim| {
+            shim.pend_fiq();
+            shim.drop_to(1);
         }),
         // What will be bss, stacks and page tables holds noise, too.
         Entry::raw("el2-debris", 0, Shim::leave_debris).with(&debris, LINKED + 0x1_0000),

@@ -9,6 +9,7 @@
 //! `herd.rs` runs it;
 //! `mutants.rs` asks whether the tests would notice each single weakening.
 
+mod answers;
 mod code;
 mod herd;
 mod litmus;
@@ -26,6 +27,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::test::report::{Report as Results, Verdict};
 use crate::workspace;
+use answers::Answers;
 use code::Functions;
 use herd::{Herd, Outcome, State};
 use litmus::Litmus;
@@ -37,6 +39,8 @@ struct Bench {
     functions: Functions,
     herd: Herd,
     folder: PathBuf,
+    /// Earlier answers, where they may be taken.
+    answers: Option<Answers>,
 }
 
 /// What one test showed.
@@ -73,7 +77,7 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
 
     let start = Instant::now();
     println!("herd7 {}; {} tests", herd.version().unwrap_or_default(), tests.len());
-    let bench = Bench::new(functions, herd)?;
+    let bench = Bench::new(functions, herd, None)?;
     let reports = if is_mutants {
         mutants::run(&tests, &bench)
     } else {
@@ -109,7 +113,8 @@ pub fn test(results: &Results) -> Result<()> {
         }
     };
 
-    let bench = Bench::new(functions, herd)?;
+    let answers = herd.version().map(|version| Answers::of(&version));
+    let bench = Bench::new(functions, herd, answers)?;
     in_parallel(&tests, |test| {
         let start = Instant::now();
         let report = verify(test, &bench).unwrap_or_else(|error| failed(&test.name, &error));
@@ -178,17 +183,23 @@ fn is_seen(condition: &Condition, outcome: &Outcome) -> bool {
 }
 
 impl Bench {
-    fn new(functions: Functions, herd: Herd) -> Result<Self> {
+    fn new(functions: Functions, herd: Herd, answers: Option<Answers>) -> Result<Self> {
         let folder = workspace::target().join("verify");
         std::fs::create_dir_all(&folder)?;
-        Ok(Self { functions, herd, folder })
+        Ok(Self { functions, herd, folder, answers })
     }
 
-    /// Writes a test for herd7, where it stays so that it can be run by hand, and runs it.
+    /// Writes a test for herd7, where it stays so that it can be run by hand, and runs it, unless it is known what comes of it.
     fn run(&self, litmus: &Litmus, name: &str) -> Result<Outcome> {
-        let file = self.folder.join(format!("{name}.litmus"));
-        std::fs::write(&file, litmus.render()?).with_context(|| file.display().to_string())?;
-        self.herd.run(&file)
+        let (file, text) = (self.folder.join(format!("{name}.litmus")), litmus.render()?);
+        if let Some(answer) = self.answers.as_ref().and_then(|answers| answers.find(&file, &text)) {
+            return herd::parse(&answer);
+        }
+        std::fs::write(&file, &text).with_context(|| file.display().to_string())?;
+        let answer = self.herd.run(&file)?;
+        let outcome = herd::parse(&answer).with_context(|| format!("{}: {answer}", file.display()))?;
+        self.answers.iter().try_for_each(|answers| answers.keep(&file, &text, &answer))?;
+        Ok(outcome)
     }
 }
 

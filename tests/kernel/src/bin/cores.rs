@@ -4,10 +4,11 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use tetra::cpu::{self, IrqGuard, PreemptGuard, irq_guard, preempt};
-use tetra::irq::ipi;
+use tetra::irq::Tasklet;
+use tetra::irq::ipi::{self, AsyncCall};
 use tetra::sync::{IrqSpinLock, SpinLock};
 use tetra::{arch, time};
-use tetra_tests::{case, check, check_eq, suite};
+use tetra_tests::{case, check, check_eq, eventually, suite};
 
 suite!();
 
@@ -146,19 +147,50 @@ fn get_cpu_pins_and_counts() {
     let cpu = preempt::get_cpu();
     check_eq!(cpu::preempt_count(), 1);
     check_eq!(cpu, cpu::id());
-    preempt::put_cpu();
+    // SAFETY: undoes the `get_cpu` above.
+    unsafe { preempt::put_cpu() };
     check_eq!(cpu::preempt_count(), 0);
+}
+
+case!(enabling_without_a_look_leaves_the_work_to_the_next_section);
+fn enabling_without_a_look_leaves_the_work_to_the_next_section() {
+    static RAN: AtomicU32 = AtomicU32::new(0);
+    static WORK: Tasklet<()> = Tasklet::new((), |_| {
+        RAN.fetch_add(1, Ordering::Relaxed);
+    });
+    // No interrupt may come in between, whose end would look as well.
+    let irqs_off = IrqGuard::new();
+    preempt::preempt_disable();
+    WORK.schedule();
+    // SAFETY: undoes the line above.
+    unsafe { preempt::preempt_enable_no_resched() };
+    check_eq!((RAN.load(Ordering::Relaxed), cpu::preempt_count()), (0, 0));
+    drop(irqs_off);
+    preempt::preempt_disable();
+    // SAFETY: undoes the line above.
+    unsafe { preempt::preempt_enable() };
+    check!(eventually(|| RAN.load(Ordering::Relaxed) == 1));
 }
 
 case!(a_handler_takes_the_lock_that_a_thread_holds_by_irqsave);
 fn a_handler_takes_the_lock_that_a_thread_holds_by_irqsave() {
     static LOCK: IrqSpinLock<u64> = IrqSpinLock::new(0);
-    const ROUNDS: u64 = 20_000;
-    for _ in 0..ROUNDS {
-        *LOCK.lock() += 1;
-        ipi::interrupt_self(|| *LOCK.lock() += 1);
+    static INTERRUPT: AsyncCall = AsyncCall::new(&|| *LOCK.lock() += 1);
+    const ROUNDS: u64 = 1_000_000;
+    let before = state();
+    for round in 0..ROUNDS {
+        let mut count = LOCK.lock();
+        check_eq!(*count, 2 * round);
+        *count += 1;
+        // Requested with the lock held: it comes when the lock is given back, or it would wait for its own thread for ever.
+        check!(INTERRUPT.send(cpu::id()).is_ok());
+        drop(count);
+        while INTERRUPT.is_pending() {
+            arch::relax();
+        }
     }
     check_eq!(*LOCK.lock(), 2 * ROUNDS);
+    check_eq!(state(), before);
 }
 
 case!(four_cores_lose_no_update_under_one_lock);

@@ -91,6 +91,29 @@ fn a_section_that_does_not_end_is_a_soft_lockup() {
     });
 }
 
+/// Spends its time in `memset`, which has no frame of its own.
+#[inline(never)]
+fn fill_until_over() {
+    let mut block = [0u8; 4096];
+    while !IS_OVER.load(Ordering::Relaxed) {
+        black_box(&mut block).fill(black_box(1));
+    }
+}
+
+case!(the_caller_of_a_function_without_a_frame_is_in_the_backtrace);
+fn the_caller_of_a_function_without_a_frame_is_in_the_backtrace() {
+    IS_OVER.store(false, Ordering::Relaxed);
+    let spinner = Builder::new("spinner").bind(2).run(fill_until_over);
+    sched::msleep(50);
+    for _ in 0..10 {
+        log::clear();
+        sysrq::handle(b'l');
+        check!(eventually(|| said("detectors::fill_until_over+") == 1));
+    }
+    IS_OVER.store(true, Ordering::Relaxed);
+    check_eq!(spinner.unwrap().join(), Ok(()));
+}
+
 case!(a_tasklet_that_does_not_end_is_a_soft_lockup);
 fn a_tasklet_that_does_not_end_is_a_soft_lockup() {
     with(Setting::WatchdogThresh, 1, || {

@@ -460,7 +460,8 @@ mod reports {
             // The count that the guard lowered was this core's.
             cpu::preempt::preempt_disable();
         });
-        cpu::preempt::preempt_enable();
+        // SAFETY: this core's section, whose guard the other core has dropped.
+        unsafe { cpu::preempt::preempt_enable() };
         check_eq!(debug_spinlock::nr_reports(), 1);
     }
 

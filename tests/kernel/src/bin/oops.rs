@@ -11,11 +11,14 @@ use core::time::Duration;
 use tetra::cpu::{self, IrqGuard, PreemptGuard, local_bh_disable};
 use tetra::debug::taint::{self, Taint};
 use tetra::debug::{bug, oops, provoke};
-use tetra::irq::ipi;
+use tetra::drivers::gicv2::IntId;
+use tetra::irq::threaded::ThreadedAction;
+use tetra::irq::{self, ipi};
 use tetra::log::{self, Reader, Step};
 use tetra::mm::GfpFlags;
 use tetra::mm::kmem_cache::{self, CacheHandle, CacheOptions};
 use tetra::mm::slab_layout::SlabFlags;
+use tetra::platform::hardware::gic;
 use tetra::sched::kthread::{self, Builder, JoinHandle, Oopsed};
 use tetra::sched::workqueue::{self, Work};
 use tetra::sched::{self, death};
@@ -78,8 +81,9 @@ fn all_cores_answer() -> bool {
 }
 
 /// What each crash of `provoke` says, of those that a thread dies of.
-const KINDS: [(&str, &str); 13] = [
+const KINDS: [(&str, &str); 14] = [
     ("null-read", "read failed: nothing mapped"),
+    ("null-copy", "provoke::null_copy"),
     ("null-call", "a NULL function pointer was called"),
     ("wild-write", "write failed: nothing mapped"),
     ("text-write", "kernel text is read-only"),
@@ -587,4 +591,26 @@ mod spin_once {
             unsafe { self.0.load(Ordering::Acquire).as_ref() }.expect("it was set first")
         }
     }
+}
+
+case!(a_line_whose_thread_dies_says_so);
+fn a_line_whose_thread_dies_says_so() {
+    const LINE: u16 = 214;
+    let _quiet = Quiet::new();
+    let mut reader = Reader::from_newest();
+    let before = oops::nr_oopses();
+    let gic = gic();
+    let intid = IntId::new(LINE).expect("a line of the controller");
+    let action = irq::request_threaded_oneshot(LINE, "irq/214-dies", |_| panic!("on purpose"), 0).expect("nobody has it");
+    check!(gic.set_pending(intid).is_ok());
+    check!(eventually(|| oops::nr_oopses() == before + 1));
+    // It can be given back, which waits for the end of its thread, and given to another.
+    check!(!gic.is_enabled(intid));
+    check_eq!(action.free(), Ok(()));
+    check!(says(&mut reader, &["line 214: its thread irq/214-dies has died: the line stays masked"]));
+    static SERVED: AtomicU32 = AtomicU32::new(0);
+    let again = irq::request_threaded_oneshot(LINE, "irq/214-lives", |_| _ = SERVED.fetch_add(1, Ordering::Relaxed), 0);
+    check!(gic.set_pending(intid).is_ok());
+    check!(eventually(|| SERVED.load(Ordering::Relaxed) == 1));
+    check_eq!(again.map(ThreadedAction::free), Ok(Ok(())));
 }

@@ -15,7 +15,8 @@ use tetra::sched::kthread::{self, Builder, JoinHandle};
 use tetra::sched::{self};
 use tetra::sync::Completion;
 use tetra::sync::rcu::{
-    self, MAX_BATCH, Rcu, RcuHead, RcuList, RcuListNode, rcu_barrier, rcu_read_lock, synchronize_rcu, synchronize_rcu_expedited,
+    self, HIGH_MARK, MAX_BATCH, MAX_FLOOD_BATCH, Rcu, RcuHead, RcuList, RcuListNode, rcu_barrier, rcu_read_lock, synchronize_rcu,
+    synchronize_rcu_expedited,
 };
 use tetra::{arch, cpu, time};
 use tetra_tests::{case, check, check_eq, eventually, suite};
@@ -402,6 +403,49 @@ fn a_callback_does_not_overtake_a_reader() {
     check_eq!(reader.unwrap().join(), Ok(true));
     rcu_barrier();
     check_eq!(DROPPED.load(Ordering::Relaxed), 1);
+}
+
+/// Pages that no zone has given away.
+fn free_pages() -> usize {
+    tetra::mm::page_alloc::zones().iter().map(|zone| zone.nr_free()).sum()
+}
+
+case!(a_backlog_is_run_in_larger_rounds_and_its_memory_comes_back);
+fn a_backlog_is_run_in_larger_rounds_and_its_memory_comes_back() {
+    static DROPPED: AtomicU32 = AtomicU32::new(0);
+    static VALUE: Rcu<Canary> = Rcu::empty();
+    static IS_INSIDE: AtomicBool = AtomicBool::new(false);
+    static MAY_LEAVE: AtomicBool = AtomicBool::new(false);
+    const NR: u32 = 100_000;
+    check!(u64::from(NR) > HIGH_MARK);
+    let flood = || {
+        (IS_INSIDE.store(false, Ordering::Relaxed), MAY_LEAVE.store(false, Ordering::Relaxed));
+        // The grace period cannot end before all are queued.
+        let reader = Builder::new("reader").bind(1).run(|| {
+            let _section = rcu_read_lock();
+            IS_INSIDE.store(true, Ordering::Release);
+            let deadline = time::uptime() + Duration::from_secs(60);
+            while !MAY_LEAVE.load(Ordering::Acquire) && time::uptime() < deadline {
+                arch::relax();
+            }
+        });
+        let queuer = Builder::new("flood").bind(2).run(|| {
+            check!(eventually(|| IS_INSIDE.load(Ordering::Acquire)));
+            (0..NR).for_each(|_| VALUE.assign(Canary::new(&DROPPED)));
+            drop(VALUE.take());
+            MAY_LEAVE.store(true, Ordering::Release);
+        });
+        check_eq!(queuer.unwrap().join(), Ok(()));
+        check_eq!(reader.unwrap().join(), Ok(()));
+        rcu_barrier();
+        free_pages()
+    };
+    let free_after_one = flood();
+    let stats = rcu::callback_stats(2);
+    check!(stats.max_batch > MAX_BATCH && stats.max_batch <= MAX_FLOOD_BATCH);
+    // Nothing of a second flood stays behind.
+    check!(flood() + 64 >= free_after_one);
+    check_eq!(DROPPED.load(Ordering::Relaxed), 2 * NR);
 }
 
 case!(a_flood_of_callbacks_runs_in_small_rounds);

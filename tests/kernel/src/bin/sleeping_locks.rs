@@ -8,6 +8,7 @@ use core::mem;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use core::time::Duration;
 use tetra::irq::ipi;
+use tetra::sched::features::{self, Feature};
 use tetra::sched::kthread::{self, Builder, JoinHandle};
 use tetra::sched::{self, Priority, Signal, signal};
 use tetra::sync::bkl::{kernel_locked, lock_kernel, unlock_kernel};
@@ -158,6 +159,72 @@ fn an_owner_runs_with_the_urgency_of_who_waits() {
     check_eq!(high.join(), Ok(()));
     check_eq!(middle.join(), Ok(true));
     check_eq!(low.join(), Ok(priority(4)));
+}
+
+case!(urgency_goes_along_a_chain_of_owners);
+fn urgency_goes_along_a_chain_of_owners() {
+    static FIRST: Mutex<()> = Mutex::new(());
+    static SECOND: Mutex<()> = Mutex::new(());
+    static THIRD: Mutex<()> = Mutex::new(());
+    static MAY_RELEASE: Completion = Completion::new();
+    // The first owner sleeps with its lock; each of the others waits for the one before it with a lock of its own.
+    let lowest = Builder::new("lowest").priority(priority(3)).run(|| {
+        let held = FIRST.lock();
+        MAY_RELEASE.wait();
+        drop(held);
+        sched::current().priority()
+    });
+    let lowest = lowest.unwrap();
+    check!(eventually(|| FIRST.is_locked() && is_asleep(&lowest)));
+    let low = Builder::new("low").priority(priority(5)).run(|| {
+        let held = SECOND.lock();
+        drop(FIRST.lock());
+        drop(held);
+        sched::current().priority()
+    });
+    let low = low.unwrap();
+    check!(eventually(|| SECOND.is_locked() && is_asleep(&low)));
+    check_eq!(lowest.thread().priority(), priority(5));
+    let middle = Builder::new("middle").priority(priority(7)).run(|| {
+        let held = THIRD.lock();
+        drop(SECOND.lock());
+        drop(held);
+        sched::current().priority()
+    });
+    let middle = middle.unwrap();
+    check!(eventually(|| THIRD.is_locked() && is_asleep(&middle)));
+    let high = Builder::new("high").priority(priority(28)).run(|| drop(THIRD.lock())).unwrap();
+    check!(eventually(|| is_asleep(&high)));
+    check_eq!([&lowest, &low, &middle].map(|owner| owner.thread().priority()), [priority(28); 3]);
+    MAY_RELEASE.complete();
+    check_eq!(high.join(), Ok(()));
+    // Each has its own again as soon as it has given back what was waited for.
+    check_eq!((lowest.join(), low.join(), middle.join()), (Ok(priority(3)), Ok(priority(5)), Ok(priority(7))));
+}
+
+case!(a_mutex_excludes_whether_its_waiters_spin_or_not);
+fn a_mutex_excludes_whether_its_waiters_spin_or_not() {
+    static COUNT: Mutex<u32> = Mutex::new(0);
+    const ROUNDS: u32 = 100;
+    for is_on in [false, true] {
+        features::set(Feature::MutexSpin, is_on);
+        *COUNT.lock() = 0;
+        let handles = [0, 1, 2, 3].map(|cpu| {
+            let count = || {
+                for _ in 0..ROUNDS {
+                    let mut count = COUNT.lock();
+                    let seen = *count;
+                    (0..50).for_each(|_| arch::relax());
+                    *count = seen + 1;
+                }
+            };
+            Builder::new("counter").bind(cpu).run(count).unwrap()
+        });
+        for handle in handles {
+            check_eq!(handle.join(), Ok(()));
+        }
+        check_eq!(*COUNT.lock(), 4 * ROUNDS);
+    }
 }
 
 case!(complete_wakes_one_and_complete_all_the_rest);
@@ -599,6 +666,30 @@ fn sleeping_under_a_spinlock_is_reported() {
     // It would not even have slept this time.
     DONE.wait();
     drop(held);
+}
+
+case!(a_condition_that_sleeps_is_reported,
+    alone: "expect BUG: sleeping function called at tests/kernel.*while the thread is about to sleep already\nexpect looks at the condition of a wait\nexit 0");
+fn a_condition_that_sleeps_is_reported() {
+    static QUEUE: WaitQueue = WaitQueue::new();
+    static LOCK: Mutex<u32> = Mutex::new(0);
+    // False when the wait begins, so it is asked again with the thread queued.
+    QUEUE.wait_event(|| {
+        let mut nr_looks = LOCK.lock();
+        *nr_looks += 1;
+        *nr_looks > 1
+    });
+}
+
+case!(a_handler_that_tries_for_a_mutex_is_reported,
+    alone: "expect a handler tries for a mutex, which only threads own\nexpect a handler tries for a rw-semaphore\nexit 0");
+fn a_handler_that_tries_for_a_mutex_is_reported() {
+    static LOCK: Mutex<u32> = Mutex::new(0);
+    static DATA: RwSemaphore<u32> = RwSemaphore::new(0);
+    ipi::interrupt_self(|| {
+        drop(LOCK.try_lock());
+        drop(DATA.try_read());
+    });
 }
 
 case!(an_owner_that_ends_with_a_mutex_is_found, alone: "expect whose owner has ended with it\nexit 0");

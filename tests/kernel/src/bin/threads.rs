@@ -483,13 +483,13 @@ fn features_can_be_switched() {
     }
 }
 
-case!(a_sleep_in_a_section_is_reported, alone: "expect sleeping function called from invalid context at tests/kernel\nexpect BUG: init \\(pid 1\\) in thread, count 0x1\nexpect scheduling while atomic\nexit 101");
+case!(a_sleep_in_a_section_is_reported, alone: "expect sleeping function called from invalid context at tests/kernel\nexpect atomic since its first section began at tests/kernel/src/bin/threads\nexpect BUG: init \\(pid 1\\) in thread, count 0x1\nexpect scheduling while atomic\nexit 101");
 fn a_sleep_in_a_section_is_reported() {
     let _pinned = PreemptGuard::new();
     sched::msleep(10);
 }
 
-case!(a_sleep_with_irqs_off_is_reported, alone: "expect sleeping function called from invalid context\nexpect irqs off\nexpect scheduling while atomic\nexit 101");
+case!(a_sleep_with_irqs_off_is_reported, alone: "expect sleeping function called from invalid context\nexpect atomic since interrupts went off at .*a_sleep_with_irqs_off\nexpect irqs off\nexpect scheduling while atomic\nexit 101");
 fn a_sleep_with_irqs_off_is_reported() {
     let _irqs_off = IrqGuard::new();
     sched::msleep(10);

@@ -3,18 +3,22 @@
 #![no_main]
 
 use core::fmt::Write;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 use tetra::arch::NR_CPUS;
 use tetra::cpu::latency::{self, Latency};
 use tetra::cpu::{self, IrqGuard, PreemptGuard};
 use tetra::debug::symbols;
+use tetra::debug::tracepoint::{self, Event, Record};
 use tetra::irq::ipi;
-use tetra::mm::page_alloc;
+use tetra::mm::addr::Order;
+use tetra::mm::gfp::GfpFlags;
+use tetra::mm::{Pages, page_alloc};
 use tetra::proc;
 use tetra::sched::features::{self, Feature};
 use tetra::sched::kthread::Builder;
 use tetra::sched::{self, load, thread};
-use tetra::sync::Mutex;
+use tetra::sync::{Mutex, SpinLock};
 use tetra::time;
 use tetra_tests::{case, check, check_eq, suite};
 
@@ -247,4 +251,58 @@ fn idle_time_grows_on_an_idle_core_without_a_tick() {
     let before = load::idle_ticks(3);
     sched::msleep(300);
     check!(load::idle_ticks(3) > before + tetra::arch::counter::frequency_hz() / 10);
+}
+
+static CONTENDED: SpinLock<()> = SpinLock::new(());
+static IS_HELD: AtomicBool = AtomicBool::new(false);
+
+/// Times and cores of the records of this kind whose first argument is the contended lock's address.
+fn waits_for_contended(event: Event) -> impl Iterator<Item = (u64, usize)> {
+    let lock = (&raw const CONTENDED).addr() as u64;
+    let is_lock = move |address| (lock..lock + size_of_val(&CONTENDED) as u64).contains(&address);
+    let records = tracepoint::merged().filter(move |(_, record)| record.event == event && is_lock(record.arguments[0]));
+    records.map(|(cpu, record)| (record.time, cpu))
+}
+
+case!(the_trace_tells_of_switches_waits_and_pages_in_order);
+fn the_trace_tells_of_switches_waits_and_pages_in_order() {
+    let waiter = Builder::new("waiter").bind(1).run(|| {
+        while !IS_HELD.load(Ordering::Acquire) {
+            sched::yield_now();
+        }
+        drop(CONTENDED.lock());
+        u64::from(sched::current().pid())
+    });
+    let waiter = waiter.unwrap();
+    let held = CONTENDED.lock();
+    IS_HELD.store(true, Ordering::Release);
+    let start = time::uptime();
+    while waits_for_contended(Event::ContentionBegin).next().is_none() && time::uptime() < start + Duration::from_secs(5) {
+        core::hint::spin_loop();
+    }
+    drop(held);
+    let pid = waiter.join().unwrap();
+    let pages = Pages::new(GfpFlags::KERNEL, Order::new(1).unwrap()).unwrap();
+    let pfn = pages.pfn();
+    drop(pages);
+
+    let trace = proc::find("tracing_on").unwrap();
+    check_eq!(trace.write("0"), Ok(()));
+    let time_of = |(_, record): (usize, Record)| record.time;
+    check!(tracepoint::merged().map(time_of).is_sorted());
+    let has = |event, arguments: [u64; 2]| tracepoint::merged().any(|(_, record)| (record.event, record.arguments) == (event, arguments));
+    check!(tracepoint::merged().any(|(cpu, record)| cpu == 1 && record.event == Event::SchedSwitch && record.arguments[1] == pid));
+    check!(has(Event::MmPageAlloc, [pfn.value() as u64, 1]));
+    check!(has(Event::MmPageFree, [pfn.value() as u64, 1]));
+    let (begin, end) = (waits_for_contended(Event::ContentionBegin).last(), waits_for_contended(Event::ContentionEnd).last());
+    check!(begin.is_some_and(|(_, cpu)| cpu == 1) && end.is_some_and(|(_, cpu)| cpu == 1) && begin < end);
+
+    // This core's own: another may have been about to write one.
+    let last = || tracepoint::merged().filter(|(cpu, _)| *cpu == cpu::id()).last();
+    let kept = last();
+    sched::msleep(20);
+    check_eq!(last(), kept);
+    check_eq!(trace.write("1"), Ok(()));
+    sched::msleep(20);
+    check!(last() != kept);
 }
