@@ -48,7 +48,7 @@ impl World {
         let guard = self.lock.write();
         // SAFETY: loom checks the access.
         self.data.with_mut(|data| unsafe { *data += 1 });
-        if twin == Twin::WriterLeavesRelaxed && self.lock.word.cmpxchg_relaxed(arch::current() | WRITER, 0).is_ok() {
+        if twin == Twin::WriterLeavesRelaxed && self.lock.word.cmpxchg_relaxed(arch::current(), 0).is_ok() {
             core::mem::forget(guard);
         }
     }
