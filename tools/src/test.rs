@@ -22,7 +22,7 @@ use regex::Regex;
 
 use crate::kernel::{self, Log};
 use crate::workspace::variable;
-use crate::{console_noise, sdcard, soak, verify, workspace};
+use crate::{console_noise, idle, sdcard, soak, verify, workspace};
 use report::{Report, Verdict};
 
 /// Guests that run at once: each has four cores, and CI has two.
@@ -71,6 +71,7 @@ fn smoke_jobs(report: &Report) -> Result<Vec<Job<'_>>> {
     let mut builds: BTreeSet<(Option<String>, Vec<String>)> =
         groups.iter().flat_map(|group| &group.cases).map(|case| (case.package.clone(), case.features.clone())).collect();
     let wants_plain = console_noise::is_selected(report)
+        || idle::is_selected(report)
         || soak::is_selected(report)
         || variants::is_selected(report)
         || mutated_tree::is_selected(report);
@@ -100,7 +101,8 @@ fn smoke_jobs(report: &Report) -> Result<Vec<Job<'_>>> {
             }
         }
         if package.is_none() && features.is_empty() && wants_plain {
-            let (noisy, entered, damaged) = (kernel.clone(), kernel.clone(), kernel.clone());
+            let (noisy, entered, damaged, sleeping) = (kernel.clone(), kernel.clone(), kernel.clone(), kernel.clone());
+            jobs.push(Box::new(move || idle::test(&sleeping, report)));
             jobs.push(Box::new(move || variants::test(&entered, report)));
             jobs.push(Box::new(move || mutated_tree::run(&damaged, mutated_tree::TREES, report)));
             jobs.push(Box::new(move || console_noise::test(&noisy, report)));
