@@ -2,12 +2,14 @@
 //!
 //! The knobs are Linux's (`fault-injection.rst`): `probability` in percent, every `interval`-th chance only, at most `times` failures (-1: no limit),
 //! none before `space` units were used up; and `nth`, the n-th call from now, once, whatever else is set: counting it up visits each
-//! place that allocates. `caller=START-END` limits all of it to calls with a return address in that range.
+//! place that allocates. `caller=START-END` limits all of it to calls with a return address in that range, `task=PID` to those of one thread, outside of
+//! handlers: so that a count is not spent by others.
 //!
 //! The sequence is pseudo-random from a seed, so a failure that was found is found again.
 //!
 //! Neighbours: mm has one for each kind of allocation (`failslab`, `fail_page_alloc`, `fail_vmalloc`).
 
+use crate::cpu;
 use crate::util::cmdline::parse_number;
 use crate::util::errno::Errno;
 use core::fmt;
@@ -23,6 +25,8 @@ pub struct FaultAttr {
     nth: AtomicU64,
     caller_start: AtomicU64,
     caller_end: AtomicU64,
+    /// The only thread that is meant; 0: all.
+    task: AtomicU64,
     seed: AtomicU64,
     /// Chances seen, for `interval`.
     chances: AtomicU64,
@@ -42,6 +46,7 @@ impl FaultAttr {
             nth: AtomicU64::new(0),
             caller_start: AtomicU64::new(0),
             caller_end: AtomicU64::new(u64::MAX),
+            task: AtomicU64::new(0),
             seed: AtomicU64::new(0x9e37_79b9_7f4a_7c15),
             chances: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -74,6 +79,11 @@ impl FaultAttr {
     }
 
     fn is_meant<I: Iterator<Item = usize>>(&self, callers: impl FnOnce() -> I) -> bool {
+        let task = self.task.load(Relaxed);
+        let is_of_task = || cpu::in_task() && cpu::task::try_current().is_some_and(|current| u64::from(current.pid()) == task);
+        if task != 0 && !is_of_task() {
+            return false;
+        }
         let range = self.caller_start.load(Relaxed)..self.caller_end.load(Relaxed);
         range == (0..u64::MAX) || callers().any(|address| range.contains(&(address as u64)))
     }
@@ -137,6 +147,7 @@ impl FaultAttr {
             "interval" => self.interval.store(number()?.max(1), Relaxed),
             "space" => self.space.store(number()?, Relaxed),
             "nth" => self.nth.store(number()?, Relaxed),
+            "task" => self.task.store(number()?, Relaxed),
             "seed" => self.seed.store(number()?.max(1), Relaxed),
             "times" if value == "-1" => self.times.store(-1, Relaxed),
             "times" => self.times.store(i64::try_from(number()?).map_err(|_| Errno::EINVAL)?, Relaxed),
@@ -159,6 +170,7 @@ impl FaultAttr {
             (&self.nth, &fresh.nth),
             (&self.caller_start, &fresh.caller_start),
             (&self.caller_end, &fresh.caller_end),
+            (&self.task, &fresh.task),
             (&self.chances, &fresh.chances),
         ] {
             word.store(value.load(Relaxed), Relaxed);
@@ -172,6 +184,7 @@ impl fmt::Display for FaultAttr {
         let get = |word: &AtomicU64| word.load(Relaxed);
         write!(f, "probability={} interval={} ", get(&self.probability), get(&self.interval))?;
         write!(f, "times={} space={} nth={} ", self.times.load(Relaxed), get(&self.space), get(&self.nth))?;
+        write!(f, "task={} ", get(&self.task))?;
         write!(f, "caller={:#x}-{:#x} failed={}", get(&self.caller_start), get(&self.caller_end), self.nr_failed())
     }
 }

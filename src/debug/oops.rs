@@ -24,21 +24,22 @@ use super::taint::{Taint, add_taint};
 use crate::arch::exception::{self, ExceptionFrame, Vector};
 use crate::arch::layout::STACK_SIZE;
 use crate::log::Level;
-use crate::mm::kmem_cache;
+use crate::mm::addr::PAGE_SIZE;
+use crate::mm::page_alloc::page_address;
+use crate::mm::{kmem_cache, page_owner, vmalloc};
 use crate::sched::{self, Thread, death};
 use crate::{arch, cpu};
 use arrayvec::ArrayVec;
 use core::fmt::{self, Write};
-use core::panic::PanicInfo;
+use core::panic::{Location, PanicInfo};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Objects that a report names one by one.
+/// Pieces of memory that a report names one by one.
 const MAX_NAMED: usize = 8;
 
 static NR_OOPSES: AtomicU64 = AtomicU64::new(0);
-/// Objects and their bytes that the reports named.
-static LOST_OBJECTS: AtomicU64 = AtomicU64::new(0);
-static LOST_OBJECT_BYTES: AtomicU64 = AtomicU64::new(0);
+/// What the reports named, by kind.
+static LOST: [Tally; KINDS.len()] = [const { Tally { count: AtomicU64::new(0), bytes: AtomicU64::new(0) } }; KINDS.len()];
 /// `panic_on_oops`.
 static PANICS_ON_OOPS: AtomicBool = AtomicBool::new(false);
 
@@ -68,16 +69,29 @@ pub struct Lost {
     pub objects: u64,
     /// Bytes of these.
     pub object_bytes: u64,
+    /// Bytes of pages, if who allocates them is kept (`page_owner=on`).
+    pub page_bytes: u64,
+    /// Bytes of vmalloc areas.
+    pub area_bytes: u64,
+}
+
+/// How many, and how much.
+struct Tally {
+    count: AtomicU64,
+    bytes: AtomicU64,
 }
 
 /// What was lost since boot. Context: any.
 pub fn lost() -> Lost {
     let threads = nr_oopses();
+    let bytes_of = |kind: Kind| LOST[kind as usize].bytes.load(Ordering::Relaxed);
     Lost {
         threads,
         stack_bytes: threads * STACK_SIZE as u64,
-        objects: LOST_OBJECTS.load(Ordering::Relaxed),
-        object_bytes: LOST_OBJECT_BYTES.load(Ordering::Relaxed),
+        objects: LOST[Kind::Objects as usize].count.load(Ordering::Relaxed),
+        object_bytes: bytes_of(Kind::Objects),
+        page_bytes: bytes_of(Kind::Pages),
+        area_bytes: bytes_of(Kind::Areas),
     }
 }
 
@@ -164,24 +178,78 @@ fn write_locks(out: &mut LogLines, thread: &Thread) -> fmt::Result {
     Ok(())
 }
 
-/// The memory that nobody will free.
+/// The memory that nobody will free: what the allocators say that the thread asked for and that is in use. Pages and objects only where they keep that.
 fn write_lost(out: &mut LogLines, thread: &Thread) -> fmt::Result {
-    let mut named = ArrayVec::<_, MAX_NAMED>::new();
-    let (mut objects, mut bytes) = (0, 0);
-    kmem_cache::for_each_of(thread.pid(), |cache, object, size| {
-        objects += 1;
-        bytes += size;
-        // Those beyond the room are in the sum.
-        let _ = named.try_push((cache, object, size));
+    let pid = thread.pid();
+    let mut lost = Losses::default();
+    kmem_cache::for_each_of(pid, |cache, object, size| {
+        lost.add(Kind::Objects, size, Named { at: object.addr().get(), what: cache, line: 0 })
     });
-    LOST_OBJECTS.fetch_add(objects, Ordering::Relaxed);
-    LOST_OBJECT_BYTES.fetch_add(bytes as u64, Ordering::Relaxed);
-    for (cache, object, size) in named {
-        writeln!(out, "{thread} allocated and did not free: {object:p}, {size} bytes of {cache}")?;
+    let pages = page_owner::all_held().filter(|held| held.pid == pid);
+    pages.for_each(|held| lost.add(Kind::Pages, PAGE_SIZE << held.order, Named::at(page_address(held.pfn).addr(), held.place)));
+    vmalloc::for_each_area_of(pid, |area| lost.add(Kind::Areas, area.len, Named::at(area.start, area.place)));
+    lost.write(out, thread)
+}
+
+/// Whose memory it is.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// Of slab caches.
+    Objects = 0,
+    /// Of the page allocator.
+    Pages = 1,
+    /// Of the vmalloc region.
+    Areas = 2,
+}
+
+const KINDS: [&str; 3] = ["objects", "blocks of pages", "vmalloc areas"];
+
+/// One piece, as the report names it.
+struct Named {
+    at: usize,
+    /// The cache, or the file in which the pages were asked for.
+    what: &'static str,
+    /// Line in that file; 0: a cache.
+    line: u32,
+}
+
+impl Named {
+    fn at(at: usize, place: &'static Location<'static>) -> Self {
+        Self { at, what: place.file(), line: place.line() }
     }
-    write!(out, "lost with {thread}: {STACK_SIZE} bytes of stack")?;
-    if objects != 0 {
-        write!(out, ", {objects} objects of {bytes} bytes")?;
+}
+
+/// What a thread leaves behind, by kind: how many, bytes, and the first few of them.
+#[derive(Default)]
+struct Losses {
+    counts: [u64; KINDS.len()],
+    bytes: [u64; KINDS.len()],
+    named: ArrayVec<(Named, usize), MAX_NAMED>,
+}
+
+impl Losses {
+    fn add(&mut self, kind: Kind, size: usize, named: Named) {
+        self.counts[kind as usize] += 1;
+        self.bytes[kind as usize] += size as u64;
+        // Those beyond the room are in the sum.
+        let _ = self.named.try_push((named, size));
     }
-    writeln!(out)
+
+    /// Writes them, and adds them to what was lost so far.
+    fn write(&self, out: &mut LogLines, thread: &Thread) -> fmt::Result {
+        for (Named { at, what, line }, size) in &self.named {
+            write!(out, "{thread} allocated and did not free: {at:#x}, {size} bytes ")?;
+            if *line == 0 { writeln!(out, "of {what}")? } else { writeln!(out, "from {what}:{line}")? }
+        }
+        write!(out, "lost with {thread}: {STACK_SIZE} bytes of stack")?;
+        for (kind, name) in KINDS.iter().enumerate() {
+            let (count, bytes) = (self.counts[kind], self.bytes[kind]);
+            LOST[kind].count.fetch_add(count, Ordering::Relaxed);
+            LOST[kind].bytes.fetch_add(bytes, Ordering::Relaxed);
+            if count != 0 {
+                write!(out, ", {count} {name} of {bytes} bytes")?;
+            }
+        }
+        writeln!(out)
+    }
 }

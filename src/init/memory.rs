@@ -122,7 +122,7 @@ pub fn protect_image(info: &BootInfo) -> Result<(), MapError> {
 /// Context: boot, core 0, the linear map stands.
 pub fn start_page_allocator(borders: Option<Borders>) {
     // SAFETY: once, at boot; what the map calls free nobody uses, and `map_linear` has mapped it.
-    let result = unsafe { page_alloc::boot::init(&mut MEMBLOCK.lock(), borders.unwrap_or(Borders::BCM2711)) };
+    let result = unsafe { page_alloc::boot::init(&mut MEMBLOCK.lock(), borders.unwrap_or(Borders::BCM2711), params::keeps_page_owners()) };
     if result.is_err() {
         pr_crit!("memory: no room for the page descriptors: there are no pages to allocate");
         return;

@@ -30,6 +30,7 @@ params! {
     MEM: "mem" = "SIZE", "use no memory above this size, such as 512M";
     ZONES: "zones" = "SIZE,SIZE", "end the zones DMA and DMA32 at these addresses instead of 1G,4G";
     SLUB_DEBUG: "slub_debug" = "[FZPU][,CACHE,..]", "check slab objects: F sanity, Z red zones, P poison, U users; all four if none is given";
+    PAGE_OWNER: "page_owner" = "on|off", "note who allocates pages: the view page_owner, and an oops's report of what is lost";
     FAILSLAB: "failslab" = "INTERVAL,PERCENT,SPACE,TIMES", "let slab allocations fail, from the moment all cores run; TIMES -1: without end";
     FAIL_PAGE_ALLOC: "fail_page_alloc" = "INTERVAL,PERCENT,SPACE,TIMES", "likewise, requests for pages";
     FAIL_VMALLOC_PARAM: "fail_vmalloc" = "INTERVAL,PERCENT,SPACE,TIMES", "likewise, vmallocs";
@@ -116,6 +117,11 @@ pub fn zone_borders() -> Option<Borders> {
 /// `slub_debug`, which may stand alone: then its value is empty.
 pub fn slub_debug() -> Option<&'static str> {
     argument().iter().find(|argument| argument.is("slub_debug")).map(|argument| argument.value.unwrap_or(""))
+}
+
+/// `page_owner=on`.
+pub fn keeps_page_owners() -> bool {
+    argument().string("page_owner") == Some("on")
 }
 
 /// `init_on_alloc=`, `init_on_free=`.

@@ -107,7 +107,7 @@ pub fn kmalloc(size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
     let slot = if gfp.intersects(GfpFlags::DMA.union(GfpFlags::DMA32)) { NR_CLASSES + class } else { class };
     let object = match try_alloc(slot) {
         Some(object) => object,
-        None => alloc_slow(kmem_cache::cache_at(slot), gfp).ok_or(AllocError)?,
+        None => alloc_slow(kmem_cache::cache_at(slot), gfp, size).ok_or(AllocError)?,
     };
     if gfp.contains(GfpFlags::ZERO) {
         zero(object, size);
@@ -215,7 +215,7 @@ pub fn kcalloc(nr: usize, size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, All
     kmalloc_array(nr, size, gfp | GfpFlags::ZERO)
 }
 
-/// Bytes that may be used at `object`, which `kmalloc` gave: at least what was asked for.
+/// Bytes that may be used at `object`, which `kmalloc` gave: at least what was asked for, and no more where `slub_debug=ZU` guards the rest.
 ///
 /// Context: any.
 pub fn ksize(object: NonNull<u8>) -> usize {
@@ -239,6 +239,9 @@ pub unsafe fn krealloc(object: NonNull<u8>, size: usize, gfp: GfpFlags) -> Resul
     let old_size = ksize(object);
     let fits = size <= old_size && (size > old_size / 2 || old_size <= SIZES[0]);
     if fits {
+        if kmem_cache::has_boot_debug() {
+            kmem_cache::shrink_object(object, size);
+        }
         return Ok(object);
     }
     let new = kmalloc(size, gfp)?;

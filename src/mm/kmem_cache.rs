@@ -43,7 +43,9 @@ use super::AllocError;
 use super::gfp::GfpFlags;
 use super::slab_layout::{CreateError, SlabFlags, SlabLayout};
 use super::{failslab, page, slub_debug};
+use crate::cpu;
 use crate::cpu::local::NR_SLAB_CACHES;
+use crate::sync::rcu::rcu_barrier;
 use crate::sync::{IrqSpinLock, SpinLock};
 use crate::upcalls;
 use core::cell::UnsafeCell;
@@ -54,7 +56,7 @@ use slabs::Slabs;
 pub(super) use cpu_list::{init_early, try_alloc, try_free};
 pub(super) use slow::free_slow;
 pub use slow::{InvalidFree, check_context};
-pub(super) use slow::{alloc_slow, fit_for_here, object_size};
+pub(super) use slow::{alloc_slow, fit_for_here, has_boot_debug, object_size, shrink_object};
 
 /// Puts an object into the state that users of the cache find it in. Called once for each object of a new slab, not at each allocation.
 pub type Constructor = fn(*mut u8);
@@ -251,6 +253,20 @@ impl Cache {
         self.slabs.lock().usage(params)
     }
 
+    /// Looks at every object, out or free, for bytes that are not what they must be; each damage is reported once and mended: Linux's
+    /// `slabinfo -v`. Gives the number of reports. A cache that checks nothing has nothing to look at.
+    ///
+    /// Context: thread.
+    pub fn validate(&self) -> usize {
+        let params = self.params();
+        if !params.flags.intersects(SlabFlags::RED_ZONE | SlabFlags::POISON) {
+            return 0;
+        }
+        let mut nr_damaged = 0;
+        self.slabs.lock().for_each_object(params, |place, is_out| nr_damaged += usize::from(check::look_and_mend(self, place, is_out)));
+        nr_damaged
+    }
+
     /// Gives the free objects of all cores back to the slabs.
     ///
     /// Context: thread, irqs on.
@@ -296,6 +312,22 @@ pub fn for_each(mut f: impl FnMut(&'static str, Usage)) {
         };
         if let Some((name, usage)) = found {
             f(name, usage);
+        }
+    }
+}
+
+/// Calls `f` with the name of each cache that guards or poisons its objects, and how many are damaged: [`Cache::validate`].
+///
+/// Context: thread, irqs on; not with a cache's lock.
+pub fn validate_all(mut f: impl FnMut(&'static str, usize)) {
+    for cache in &CACHES {
+        let found = {
+            let _creation = CREATION.lock();
+            let is_checked = cache.state.load(Ordering::Acquire) != FREE && cache.params().flags.intersects(SlabFlags::DEBUG_FLAGS);
+            is_checked.then(|| (cache.name(), cache.validate()))
+        };
+        if let Some((name, nr_damaged)) = found {
+            f(name, nr_damaged);
         }
     }
 }
@@ -353,7 +385,7 @@ impl CacheHandle {
         unsafe { core::hint::assert_unchecked(self.slot < NR_SLAB_CACHES) };
         let object = match try_alloc(self.slot) {
             Some(object) => object,
-            None => alloc_slow(self.cache, gfp).ok_or(AllocError)?,
+            None => alloc_slow(self.cache, gfp, 0).ok_or(AllocError)?,
         };
         if gfp.contains(GfpFlags::ZERO) && self.params().constructor.is_none() {
             // SAFETY: the object has these bytes and is the caller's.
@@ -406,16 +438,17 @@ impl CacheHandle {
         objects.iter_mut().filter_map(Option::take).for_each(|object| unsafe { self.free(object) });
     }
 
-    /// Destroys the cache: Linux's `kmem_cache_destroy`. Live objects are listed in a report and stay valid; the cache then lives on without a
-    /// name for new ones, and takes them back.
+    /// Destroys the cache: Linux's `kmem_cache_destroy`. Objects that `kfree_rcu` is to free are waited for. Live objects are listed in a report and stay
+    /// valid; the cache then lives on without a name for new ones, and takes them back.
     ///
-    /// Context: thread, irqs on.
+    /// Context: thread, irqs on; may sleep, if nothing forbids it.
     ///
     /// # Errors
     /// `StillInUse`, with the number of live objects.
     pub fn destroy(self) -> Result<(), StillInUse> {
         let cache = self.cache;
         core::mem::forget(self);
+        wait_for_rcu(cache);
         destroy_cache(cache)
     }
 }
@@ -423,7 +456,19 @@ impl CacheHandle {
 impl Drop for CacheHandle {
     /// As `destroy`, which reports for itself.
     fn drop(&mut self) {
+        wait_for_rcu(self.cache);
         let _reported = destroy_cache(self.cache);
+    }
+}
+
+/// Objects are out: those that `kfree_rcu` was asked to free come back by its callbacks, which are waited for. Not in atomic context.
+fn wait_for_rcu(cache: &'static Cache) {
+    if cpu::is_atomic() {
+        return;
+    }
+    cache.drain();
+    if cache.usage().active_objects > 0 {
+        rcu_barrier();
     }
 }
 

@@ -11,6 +11,7 @@
 use crate::util::errno::Errno;
 
 pub mod addr;
+mod atomic_request;
 pub mod buddy;
 #[cfg(target_os = "none")]
 pub mod dma;
@@ -36,6 +37,7 @@ pub mod kvmalloc;
 pub mod memblock;
 pub mod page;
 pub mod page_alloc;
+pub mod page_owner;
 pub mod pages;
 pub mod phys_range;
 pub mod rcu_box;

@@ -21,6 +21,7 @@ pub mod slow;
 
 use super::AllocError;
 use super::addr::{LINEAR_BASE, Order, PAGE_SHIFT, PAGE_SIZE, Pfn, VirtAddr};
+use super::atomic_request;
 use super::gfp::{GfpFlags, ZONE_MASK};
 use super::page::{self, NIL, PageDesc, PageKind, PageState};
 use super::zone::{NR_ZONES, Zone, ZoneType};
@@ -220,13 +221,8 @@ fn bad_free(pfn: Pfn, order: Order) {
 #[inline(always)]
 #[cfg_attr(feature = "debug", track_caller)]
 fn check_context(gfp: GfpFlags) {
-    if cfg!(feature = "debug") && gfp.may_sleep() && crate::cpu::is_atomic() && crate::cpu::online_mask() != 0 {
-        let count = crate::cpu::preempt_count();
-        let masked = if arch::irq::is_masked() { ", irqs off" } else { "" };
-        upcalls::bug_report(
-            format_args!("a request for memory that may sleep ({gfp:?}) in atomic context: count {count:#x}{masked}"),
-            Location::caller(),
-        );
+    if cfg!(feature = "debug") && gfp.may_sleep() && crate::cpu::is_atomic() {
+        atomic_request::report(gfp, Location::caller());
     }
 }
 

@@ -8,7 +8,8 @@
 //! only after a flush, one for all of them.
 //!
 //! # Invariants
-//! 1. The first unit's descriptor holds the area: `Vmalloc` with its order, pages in `data`, what it is in `owner`'s upper half.
+//! 1. The first unit's descriptor holds the area: `Vmalloc` with its order; `data` has pages and, above, who asked for it; `owner` the first block, and above what
+//!    it is and the thread.
 //! 2. An area's last page is never mapped: the guard page. `units_for` reserves it.
 //! 3. A lazy area is `Cached` and on the lazy list by its link.
 //!
@@ -25,6 +26,13 @@ const UNIT_SHIFT: u32 = 3;
 pub const UNIT_SIZE: usize = PAGE_SIZE << UNIT_SHIFT;
 /// Sizes of areas, as powers of two of units: up to 16 GiB.
 const ORDERS: usize = 20;
+/// In `owner`, above the first block.
+const KIND_SHIFT: u32 = 32;
+/// In `owner`, above the two bits of the kind.
+const PID_SHIFT: u32 = 34;
+const PID_MASK: u32 = (1 << 30) - 1;
+/// In `data`, above the pages.
+const PLACE_SHIFT: u32 = 32;
 
 /// What an area is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,6 +63,28 @@ impl AreaKind {
     }
 }
 
+/// Who asked for an area.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct User {
+    /// The thread's number, its lower 30 bits; 0: none.
+    pub pid: u32,
+    /// The place in the code, as `vmalloc` writes places: opaque here.
+    pub place: u32,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Request {
+    /// Pages to map; the guard page is added.
+    pub nr_pages: usize,
+    /// Alignment of the first byte, a power of two.
+    pub align: usize,
+    /// What it is for.
+    pub kind: AreaKind,
+    /// Who asks.
+    pub user: User,
+}
+
 /// An area: offset in the region, pages without the guard, what it is, and the first page's frame number for `Vmalloc`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Area {
@@ -66,6 +96,8 @@ pub struct Area {
     pub kind: AreaKind,
     /// Frame number of the first block of its own, or `NIL`.
     pub first: u32,
+    /// Who asked for it.
+    pub user: User,
 }
 
 /// All areas. The slice of descriptors, one a unit, is always the same.
@@ -93,22 +125,26 @@ impl Areas {
         self.free.add_range(units, 0, units.len());
     }
 
-    /// Reserves room for an area; `None` if there is none.
-    pub fn alloc(&mut self, units: &[PageDesc], nr_pages: usize, kind: AreaKind) -> Option<Area> {
-        let wanted = units_for(nr_pages).checked_next_power_of_two()?;
+    /// Reserves room for an area; `None` if there is none, or if the alignment is no power of two.
+    ///
+    /// A block of the buddy is aligned to its size, so a larger alignment is a larger block.
+    pub fn alloc(&mut self, units: &[PageDesc], request: &Request) -> Option<Area> {
+        let Request { nr_pages, align, kind, user } = *request;
+        let wanted = units_for(nr_pages).max(align / UNIT_SIZE).checked_next_power_of_two()?;
         let order = wanted.trailing_zeros() as usize;
-        if order >= ORDERS || nr_pages == 0 {
+        if order >= ORDERS || nr_pages == 0 || !align.is_power_of_two() {
             return None;
         }
         let unit = self.free.alloc(units, order, PageKind::Vmalloc)?;
-        let area = Area { offset: unit as usize * UNIT_SIZE, nr_pages, kind, first: NIL };
+        let user = User { pid: user.pid & PID_MASK, ..user };
+        let area = Area { offset: unit as usize * UNIT_SIZE, nr_pages, kind, first: NIL, user };
         Self::write(&units[unit as usize], &area);
         Some(area)
     }
 
     fn write(unit: &PageDesc, area: &Area) {
-        unit.data.store(area.nr_pages as u64, Relaxed);
-        unit.owner.store((area.kind as u64) << 32 | u64::from(area.first), Relaxed);
+        unit.data.store(area.nr_pages as u64 | u64::from(area.user.place) << PLACE_SHIFT, Relaxed);
+        unit.owner.store(u64::from(area.user.pid) << PID_SHIFT | (area.kind as u64) << KIND_SHIFT | u64::from(area.first), Relaxed);
     }
 
     /// Notes the first block of the area's own pages.
@@ -124,8 +160,10 @@ impl Areas {
         if unit.state().kind() != PageKind::Vmalloc {
             return None;
         }
-        let (owner, nr_pages) = (unit.owner.load(Relaxed), unit.data.load(Relaxed) as usize);
-        Some(Area { offset, nr_pages, kind: AreaKind::ALL[(owner >> 32) as usize & 3], first: owner as u32 })
+        let (owner, data) = (unit.owner.load(Relaxed), unit.data.load(Relaxed));
+        let user = User { pid: (owner >> PID_SHIFT) as u32, place: (data >> PLACE_SHIFT) as u32 };
+        let kind = AreaKind::ALL[(owner >> KIND_SHIFT) as usize % AreaKind::ALL.len()];
+        Some(Area { offset, nr_pages: data as u32 as usize, kind, first: owner as u32, user })
     }
 
     /// The first area at or behind `offset`.
@@ -205,7 +243,12 @@ mod tests {
                 state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
                 let (what, size) = ((state >> 33) % 100, 1 + (state >> 40) as usize % 300);
                 if what < 50 {
-                    if let Some(area) = areas.alloc(&units, size, AreaKind::ALL[size % 4]) {
+                    let align = PAGE_SIZE << (state >> 50) % 9;
+                    let user = User { pid: state as u32 & PID_MASK, place: (state >> 9) as u32 };
+                    let request = Request { nr_pages: size, align, kind: AreaKind::ALL[size % 4], user };
+                    if let Some(area) = areas.alloc(&units, &request) {
+                        prop_assert!(area.offset.is_multiple_of(align));
+                        prop_assert_eq!((area.nr_pages, area.kind, area.user), (size, request.kind, user));
                         let end = |area: &Area| area.offset + (area.nr_pages + 1) * PAGE_SIZE;
                         if let Some((_, below)) = model.range(..=area.offset).next_back() {
                             prop_assert!(end(below) <= area.offset, "{below:?} and its guard page reach into {area:?}");
@@ -245,9 +288,13 @@ mod tests {
         let units: Vec<PageDesc> = std::iter::repeat_with(PageDesc::new).take(16).collect();
         let mut areas = Areas::new();
         areas.add_units(&units);
-        assert_eq!(areas.alloc(&units, 0, AreaKind::Vmalloc), None);
-        assert_eq!(areas.alloc(&units, 128, AreaKind::Vmalloc), None, "no room for the guard page");
-        assert!(areas.alloc(&units, 127, AreaKind::Vmalloc).is_some());
+        let request = |nr_pages, align| Request { nr_pages, align, kind: AreaKind::Vmalloc, user: User::default() };
+        assert_eq!(areas.alloc(&units, &request(0, PAGE_SIZE)), None);
+        assert_eq!(areas.alloc(&units, &request(128, PAGE_SIZE)), None, "no room for the guard page");
+        for align in [3 * PAGE_SIZE, 0, 1 << 20, 1 << 63] {
+            assert_eq!(areas.alloc(&units, &request(1, align)), None, "{align:#x}");
+        }
+        assert!(areas.alloc(&units, &request(127, 16 * UNIT_SIZE)).is_some());
         assert_eq!(areas.find(&units, PAGE_SIZE), None);
         assert_eq!(areas.find(&units, usize::MAX), None);
     }

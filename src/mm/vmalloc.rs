@@ -18,9 +18,10 @@ use super::gfp::GfpFlags;
 use super::kernel_map;
 use super::page::{self, NIL, PageDesc, PageKind};
 use super::page_alloc;
-use super::vm_area::{self, Area, AreaKind, Areas};
-use crate::arch::layout::{LINEAR_BASE, LOAD_ADDRESS, VMALLOC_BASE, VMALLOC_SIZE};
+use super::vm_area::{self, Area, AreaKind, Areas, Request, User};
+use crate::arch::layout::{LINEAR_BASE, LINK_BASE, LOAD_ADDRESS, VMALLOC_BASE, VMALLOC_SIZE};
 use crate::arch::mmu::{self, Attributes, MapError};
+use crate::cpu;
 use crate::debug::backtrace;
 use crate::debug::fault_attr::FaultAttr;
 use crate::sync::SpinLock;
@@ -68,6 +69,10 @@ pub struct AreaView {
     pub len: usize,
     /// What it is.
     pub kind: AreaKind,
+    /// The thread that asked for it, by number; 0: boot.
+    pub pid: u32,
+    /// Where it was asked for.
+    pub place: &'static Location<'static>,
 }
 
 /// How much of the region is used, in pages.
@@ -118,8 +123,17 @@ pub fn is_vmalloc_addr<T: ?Sized>(pointer: *const T) -> bool {
 ///
 /// # Errors
 /// `AllocError` for a size of zero or beyond memory, and if pages, tables or addresses are exhausted; nothing is left behind.
-#[cfg_attr(feature = "debug", track_caller)]
+#[track_caller]
 pub fn vmalloc(size: usize, gfp: GfpFlags) -> Result<*mut u8, AllocError> {
+    vmalloc_align(size, PAGE_SIZE, gfp)
+}
+
+/// As [`vmalloc`], and the first byte is aligned to `align`, a power of two: Linux's `__vmalloc_node` with its `align`. A page at least.
+///
+/// # Errors
+/// As `vmalloc`, and for an alignment that is no power of two or beyond the region.
+#[track_caller]
+pub fn vmalloc_align(size: usize, align: usize, gfp: GfpFlags) -> Result<*mut u8, AllocError> {
     let nr_pages = size.checked_add(PAGE_SIZE - 1).ok_or(AllocError)? >> PAGE_SHIFT;
     let is_injected = !gfp.contains(GfpFlags::NOFAIL)
         && FAIL_VMALLOC.is_armed()
@@ -127,7 +141,8 @@ pub fn vmalloc(size: usize, gfp: GfpFlags) -> Result<*mut u8, AllocError> {
     if is_injected || nr_pages > page::all().len() {
         return Err(AllocError);
     }
-    let mut area = reserve(nr_pages, AreaKind::Vmalloc).ok_or(AllocError)?;
+    let request = Request { nr_pages, align, kind: AreaKind::Vmalloc, user: user_at(Location::caller()) };
+    let mut area = reserve(&request).ok_or(AllocError)?;
     match take_blocks(nr_pages, gfp) {
         Ok(first) => AREAS.lock().set_first(units(), &mut area, first),
         Err(error) => {
@@ -146,7 +161,7 @@ pub fn vmalloc(size: usize, gfp: GfpFlags) -> Result<*mut u8, AllocError> {
 ///
 /// # Errors
 /// As `vmalloc`.
-#[cfg_attr(feature = "debug", track_caller)]
+#[track_caller]
 pub fn vzalloc(size: usize, gfp: GfpFlags) -> Result<*mut u8, AllocError> {
     vmalloc(size, gfp | GfpFlags::ZERO)
 }
@@ -179,6 +194,7 @@ pub unsafe fn vfree(pointer: *mut u8) {
 /// `AllocError` for no pages at all, if tables or addresses are exhausted, for a page that is not allocated RAM, and for all attributes but `Data` and
 /// `ReadOnly`: the linear map shows the pages cached and writable, so they must not be executable or of another memory type here. Devices'
 /// registers have `ioremap`, buffers that devices share `dma`.
+#[track_caller]
 pub fn vmap(pages: &[Pfn], attributes: Attributes) -> Result<*mut u8, AllocError> {
     let is_fit = matches!(attributes, Attributes::Data | Attributes::ReadOnly);
     if !is_fit || !pages.iter().copied().all(is_allocated) {
@@ -216,6 +232,7 @@ pub unsafe fn vunmap(pointer: *mut u8) {
 ///
 /// # Errors
 /// `IoremapError`.
+#[track_caller]
 pub fn ioremap(phys: PhysAddr, len: usize) -> Result<*mut u8, IoremapError> {
     let start = phys.align_down(PAGE_SIZE as u64);
     let end = phys.checked_add(len as u64).and_then(|end| end.align_up(PAGE_SIZE as u64)).ok_or(IoremapError::InvalidRange)?;
@@ -262,6 +279,7 @@ pub unsafe fn iounmap(pointer: *mut u8) {
 ///
 /// # Safety
 /// The caller holds the pages, uses them through this mapping alone, and no cache has lines of them.
+#[track_caller]
 pub(super) unsafe fn map_for_dma(pfn: Pfn, nr_pages: usize) -> Result<*mut u8, AllocError> {
     let pieces = core::iter::once((pfn.phys().value(), nr_pages << PAGE_SHIFT));
     // SAFETY: by the contract of this function.
@@ -286,8 +304,27 @@ pub fn purge() {
 pub fn for_each_area(mut each: impl FnMut(AreaView)) {
     let mut at = 0;
     while let Some(area) = { AREAS.lock().next(units(), at) } {
-        each(AreaView { start: VMALLOC_BASE + area.offset, len: area.nr_pages << PAGE_SHIFT, kind: area.kind });
+        each(view(&area));
         at = area.offset + 1;
+    }
+}
+
+/// Calls `each` with the areas of own pages that thread `pid` asked for. Nothing is said while another core makes or ends an area: a report must not wait.
+///
+/// Context: any but inside these functions.
+pub fn for_each_area_of(pid: u32, mut each: impl FnMut(AreaView)) {
+    let Some(areas) = AREAS.try_lock() else { return };
+    let all = core::iter::successors(areas.next(units(), 0), |area| areas.next(units(), area.offset + 1));
+    all.filter(|area| area.user.pid == pid && area.kind == AreaKind::Vmalloc).for_each(|area| each(view(&area)));
+}
+
+fn view(area: &Area) -> AreaView {
+    AreaView {
+        start: VMALLOC_BASE + area.offset,
+        len: area.nr_pages << PAGE_SHIFT,
+        kind: area.kind,
+        pid: area.user.pid,
+        place: place_of(area.user),
     }
 }
 
@@ -295,11 +332,25 @@ fn address(area: &Area) -> *mut u8 {
     VirtAddr::new(VMALLOC_BASE + area.offset).as_ptr()
 }
 
-fn reserve(nr_pages: usize, kind: AreaKind) -> Option<Area> {
-    let found = AREAS.lock().alloc(units(), nr_pages, kind);
+/// The running thread and `place`, in the words that an area has room for: places lie in the image, so their offset there is enough.
+fn user_at(place: &'static Location<'static>) -> User {
+    let pid = cpu::task::try_current().map_or(0, |task| task.pid());
+    let address = (&raw const *place).expose_provenance();
+    User { pid, place: (address - LINK_BASE) as u32 }
+}
+
+/// The place in `user`.
+fn place_of(user: User) -> &'static Location<'static> {
+    let place = core::ptr::with_exposed_provenance::<Location<'static>>(LINK_BASE + user.place as usize);
+    // SAFETY: every area's user is made by `user_at`, of a reference to a place in the image, which stays.
+    unsafe { &*place }
+}
+
+fn reserve(request: &Request) -> Option<Area> {
+    let found = AREAS.lock().alloc(units(), request);
     found.or_else(|| {
         purge();
-        AREAS.lock().alloc(units(), nr_pages, kind)
+        AREAS.lock().alloc(units(), request)
     })
 }
 
@@ -370,13 +421,15 @@ fn map_blocks(area: &Area) -> Result<(), MapError> {
 ///
 /// # Safety
 /// The pieces may be reached with these attributes: nobody else has a mapping of another memory type in use, or writes what others hold to be constant.
+#[track_caller]
 unsafe fn map_each(
     nr_pages: usize,
     kind: AreaKind,
     attributes: Attributes,
     pieces: impl Iterator<Item = (u64, usize)>,
 ) -> Result<*mut u8, AllocError> {
-    let area = reserve(nr_pages, kind).ok_or(AllocError)?;
+    let request = Request { nr_pages, align: PAGE_SIZE, kind, user: user_at(Location::caller()) };
+    let area = reserve(&request).ok_or(AllocError)?;
     let mut virt = VMALLOC_BASE + area.offset;
     for (phys, len) in pieces {
         // SAFETY: the area's addresses; the pieces by the contract of this function.

@@ -21,6 +21,7 @@
 //! Rejected: one queue for all cores (one lock for every timeout), and a state word in the timer instead of the note (two words to keep in step).
 
 use super::node::{NO_CPU, Node, Queue};
+use super::timer_list::TimerList;
 use crate::arch::{self, NR_CPUS};
 use crate::cpu;
 use crate::sync::{IrqSpinLock, LocalIrqDisabled, LockGuard};
@@ -144,6 +145,14 @@ impl<Q: Queue> Events<Q> {
         self.next_due[here].store(base.queue.next_due(), Relaxed);
     }
 
+    /// What is armed on core `cpu`. Context: any; irqs are off while the queue is walked.
+    #[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "host: there is no view"))]
+    pub(super) fn list(&self, cpu: usize) -> TimerList {
+        let mut list = TimerList::default();
+        self.bases[cpu].lock().queue.for_each(&mut |node| list.add(node));
+        list
+    }
+
     /// The lock of the queue that `node` belongs to, and its core. `None` if the node was never armed.
     #[inline]
     fn lock_base(&self, node: &Node) -> Option<(BaseGuard<'_, Q>, usize)> {
@@ -191,7 +200,7 @@ mod tests {
     impl Watched {
         const fn new() -> Self {
             let (inside, overlaps, runs) = (AtomicBool::new(false), AtomicU32::new(0), AtomicU32::new(0));
-            Self { node: Node::new(call), inside, overlaps, runs }
+            Self { node: Node::new(call, ptr::null_mut()), inside, overlaps, runs }
         }
     }
 

@@ -55,6 +55,17 @@ impl Queue for Heap {
         // SAFETY: the root is in this heap, so it lives.
         unsafe { self.root.load(Relaxed).as_ref() }.map_or(u64::MAX, Node::key)
     }
+
+    /// A node, then what is below it, then its siblings: by the links alone, as a heap can be as deep as it has nodes.
+    fn for_each(&self, f: &mut dyn FnMut(&Node)) {
+        let mut at = NonNull::new(self.root.load(Relaxed));
+        while let Some(node) = at {
+            // SAFETY: a node of the heap lives.
+            let node_ref = unsafe { node.as_ref() };
+            f(node_ref);
+            at = NonNull::new(node_ref.child.load(Relaxed)).or_else(|| next_above(node));
+        }
+    }
 }
 
 impl Heap {
@@ -65,6 +76,28 @@ impl Heap {
             (Some(root), Some(other)) => meld(root, other).as_ptr(),
             (one, other) => link(one.or(other)),
         };
+    }
+}
+
+/// The next sibling of `node`, or of the nearest above it that has one.
+fn next_above(node: NonNull<Node>) -> Option<NonNull<Node>> {
+    let mut at = node;
+    loop {
+        let sibling = next_of(at);
+        if sibling.is_some() {
+            return sibling;
+        }
+        // Back along the siblings to the parent, whose first child comes last on that way.
+        loop {
+            // SAFETY: a node of the heap lives.
+            let before = NonNull::new(unsafe { at.as_ref() }.prev.load(Relaxed))?;
+            // SAFETY: as above.
+            let is_parent = ptr::eq(unsafe { before.as_ref() }.child.load(Relaxed), at.as_ptr());
+            at = before;
+            if is_parent {
+                break;
+            }
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use super::events::Events;
 use super::heap::Heap;
 use super::node::Node;
 use super::tick;
+use super::timer_list::TimerList;
 use crate::arch::counter;
 use crate::cpu::{self, IrqGuard};
 use core::marker::PhantomPinned;
@@ -32,7 +33,7 @@ pub struct HrTimer<T: Sync + 'static> {
 impl<T: Sync + 'static> HrTimer<T> {
     /// A timer that is not armed.
     pub const fn new(data: T, function: fn(Pin<&Self>)) -> Self {
-        Self { node: Node::new(call::<T>), function, data, _pinned: PhantomPinned }
+        Self { node: Node::new(call::<T>, function as *mut ()), function, data, _pinned: PhantomPinned }
     }
 
     /// Its data.
@@ -134,6 +135,16 @@ unsafe fn call<T: Sync + 'static>(node: NonNull<Node>) {
     // SAFETY: it was pinned when it was armed.
     let timer = unsafe { Pin::new_unchecked(timer) };
     (timer.function)(timer);
+}
+
+/// The earliest timers that are armed on core `cpu`; their keys are [`tick_time`]s. Context: any.
+pub fn list(cpu: usize) -> TimerList {
+    HEAPS.list(cpu)
+}
+
+/// The moment of a key in [`list`]. Context: any.
+pub fn tick_time(key: u64) -> Ktime {
+    clock::ktime_at(key)
 }
 
 /// Runs what is due on this core. Context: hardirq.

@@ -7,6 +7,7 @@
 //! | timeouts, by jiffy, in softirq context | [`timer`], their queue in `wheel` |
 //! | deadlines, to the counter's tick, in hardirq context | [`hrtimer`], their queue in `heap` |
 //! | arming, cancelling, expiry, and how they race | `events` |
+//! | which timers are armed | [`timer_list`] |
 //! | the tick and how an idle core does without | [`tick`] |
 //! | short waits | [`delay`] |
 //! | what RCU needs of softirqs, timers and other cores | `rcu` |
@@ -32,6 +33,8 @@ pub mod scale;
 pub mod tick;
 #[cfg(target_os = "none")]
 pub mod timer;
+#[cfg(any(target_os = "none", all(test, not(loom))))]
+pub mod timer_list;
 #[cfg(any(target_os = "none", all(test, not(loom))))]
 mod wheel;
 

@@ -31,11 +31,13 @@ pub struct Node {
     pub(super) cpu: AtomicUsize,
     /// Calls the timer's function with the timer.
     pub(super) call: unsafe fn(NonNull<Node>),
+    /// The timer's function, for `timer_list`. Never written.
+    pub(super) function: AtomicPtr<()>,
 }
 
 impl Node {
-    /// A node in no queue, for a timer that `call` knows how to run.
-    pub(super) const fn new(call: unsafe fn(NonNull<Node>)) -> Self {
+    /// A node in no queue, for a timer that `call` knows how to run, which is to call `function`.
+    pub(super) const fn new(call: unsafe fn(NonNull<Node>), function: *mut ()) -> Self {
         Self {
             next: AtomicPtr::new(ptr::null_mut()),
             prev: AtomicPtr::new(ptr::null_mut()),
@@ -45,6 +47,7 @@ impl Node {
             is_queued: AtomicBool::new(false),
             cpu: AtomicUsize::new(NO_CPU),
             call,
+            function: AtomicPtr::new(function),
         }
     }
 
@@ -76,6 +79,9 @@ pub(super) trait Queue: Send {
 
     /// A time before which nothing is due; `u64::MAX` if nobody is in.
     fn next_due(&self) -> u64;
+
+    /// Calls `f` with each node, in any order.
+    fn for_each(&self, f: &mut dyn FnMut(&Node));
 }
 
 /// A link to `node`, or none.

@@ -44,7 +44,7 @@ pub enum Equal {
 /// Nodes that stay where they are. Their function is never called.
 #[expect(clippy::vec_box, reason = "a node must not move when the vector is given away or grows")]
 pub fn nodes(count: usize) -> Vec<Box<Node>> {
-    (0..count).map(|_| Box::new(Node::new(|_| ()))).collect()
+    (0..count).map(|_| Box::new(Node::new(|_| (), core::ptr::null_mut()))).collect()
 }
 
 /// Does the steps to `queue` and to the model, and compares.

@@ -16,6 +16,7 @@
 use super::clock;
 use super::events::Events;
 use super::node::Node;
+use super::timer_list::TimerList;
 use super::wheel::Wheel;
 use crate::cpu;
 use crate::irq::softirq::{self, Softirq};
@@ -38,7 +39,7 @@ pub struct Timer<T: Sync + 'static> {
 impl<T: Sync + 'static> Timer<T> {
     /// A timer that is not armed.
     pub const fn new(data: T, function: fn(Pin<&Self>)) -> Self {
-        Self { node: Node::new(call::<T>), function, data, _pinned: PhantomPinned }
+        Self { node: Node::new(call::<T>, function as *mut ()), function, data, _pinned: PhantomPinned }
     }
 
     /// Its data.
@@ -145,4 +146,9 @@ pub(super) fn on_tick() {
 /// A jiffy before which no timer is due on core `cpu`; `u64::MAX`: none is armed. Context: any.
 pub fn next_jiffy(cpu: usize) -> u64 {
     WHEELS.next_due(cpu)
+}
+
+/// The earliest timers that are armed on core `cpu`; their keys are jiffies. Context: any.
+pub fn list(cpu: usize) -> TimerList {
+    WHEELS.list(cpu)
 }

@@ -102,6 +102,17 @@ impl Queue for Wheel {
     fn next_due(&self) -> u64 {
         self.next_event().map_or(u64::MAX, |event| event.time)
     }
+
+    fn for_each(&self, f: &mut dyn FnMut(&Node)) {
+        for slot in &self.slots {
+            let mut at = slot.head.load(Relaxed);
+            // SAFETY: it stands in a slot, so it lives.
+            while let Some(node) = unsafe { at.as_ref() } {
+                f(node);
+                at = node.next.load(Relaxed);
+            }
+        }
+    }
 }
 
 struct Event {

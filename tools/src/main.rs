@@ -14,6 +14,7 @@ mod flash;
 mod gdb;
 mod guest;
 mod hang;
+mod idle;
 mod inspect;
 #[expect(dead_code, reason = "the kernel reads a table in more ways than the tools need")]
 #[path = "../../src/debug/kallsyms.rs"]

@@ -28,7 +28,7 @@ use regex::Regex;
 
 use crate::kernel::{self, Kernel, Log};
 use crate::workspace::variable;
-use crate::{console_noise, sdcard, soak, torture, verify, workspace};
+use crate::{console_noise, idle, sdcard, soak, torture, verify, workspace};
 use report::{Report, Verdict};
 
 /// Something that boots guests, one at a time.
@@ -121,6 +121,7 @@ fn wants_shipped(report: &Report) -> bool {
         || variants::is_selected(report)
         || mutated_tree::is_selected(report)
         || kallsyms::is_selected(report)
+        || idle::is_selected(report)
 }
 
 /// Builds one kernel; if that fails, so does a case of its name.
@@ -143,12 +144,13 @@ fn build_variant((package, features): &Variant, report: &Report) -> Option<Kerne
 /// Adds what boots this kernel: for the shipped one noise, soak test, entries and damaged trees; for all their smoke cases.
 fn add_boots<'a>(variant: &Variant, kernel: &Kernel, groups: &[smoke::Group], report: &'a Report, add: &impl Fn(Job<'a>)) {
     if *variant == Variant::default() && wants_shipped(report) {
-        let [noisy, soaked, entered, damaged, named] = [(); 5].map(|()| kernel.clone());
+        let [noisy, soaked, entered, damaged, named, sleeping] = [(); 6].map(|()| kernel.clone());
         add(Box::new(move || console_noise::test(&noisy, report)));
         add(Box::new(move || soak::test(&soaked, report)));
         add(Box::new(move || variants::test(&entered, report)));
         add(Box::new(move || mutated_tree::run(&damaged, mutated_tree::TREES, report)));
         add(Box::new(move || kallsyms::test(&named, report)));
+        add(Box::new(move || idle::test(&sleeping, report)));
     }
     let (package, features) = variant;
     for group in groups {

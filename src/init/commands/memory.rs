@@ -8,20 +8,28 @@ use crate::mm::gfp::GfpFlags;
 use crate::mm::page::{self, PageKind};
 use crate::mm::page_alloc::{self, slow};
 use crate::mm::zone::{Mark, Zone};
-use crate::mm::{Pages, shrinker, vmalloc};
+use crate::mm::{KVec, Pages, page_owner, shrinker, vmalloc};
 use crate::proc::{self, ViewError};
 use crate::sched::thread;
 use crate::shell::{self, CommandError, Context};
 use crate::sync::SpinLock;
+use crate::util::errno::Errno;
 use arrayvec::ArrayVec;
 use core::fmt::{self, Write};
+use core::panic::Location;
 
 proc::view! { name: "meminfo", path: "/proc/meminfo", help: "how much memory is free, and what the rest is used for", show: meminfo }
 proc::view! { name: "buddyinfo", path: "/proc/buddyinfo", help: "free blocks of each order, zone by zone", show: buddyinfo }
 proc::view! { name: "zoneinfo", path: "/proc/zoneinfo", help: "zones: watermarks, protection, lists of each core", show: zoneinfo }
-proc::view! { name: "vmallocinfo", path: "/proc/vmallocinfo", help: "vmalloc areas: address, size, what, pages", show: vmallocinfo }
+proc::view! { name: "vmallocinfo", path: "/proc/vmallocinfo", help: "vmalloc areas: address, size, who asked for it, pages, what", show: vmallocinfo }
 proc::view! { name: "vmmap", path: "/sys/kernel/debug/kernel_page_tables", help: "the kernel's map: addresses, size, permissions", show: vmmap }
 proc::view! { name: "shrinkers", path: "/sys/kernel/debug/shrinker", help: "who gives memory back when it is short", show: shrinkers }
+proc::view! {
+    name: "page_owner",
+    path: "/sys/kernel/debug/page_owner",
+    help: "who holds pages, place by place, the largest first; boot with page_owner=on",
+    show: page_owners,
+}
 proc::view! {
     name: "fail_page_alloc",
     path: "/sys/kernel/debug/fail_page_alloc",
@@ -197,10 +205,40 @@ fn vmallocinfo(out: &mut dyn Write) -> Result<(), ViewError> {
     vmalloc::for_each_area(|area| {
         if result.is_ok() {
             let (end, pages) = (area.start + area.len, area.len >> 12);
-            result = writeln!(out, "{:#018x}-{end:#018x} {:>7} pages={pages} {}", area.start, area.len, area.kind.name());
+            let (start, len, kind, place) = (area.start, area.len, area.kind.name(), area.place);
+            let (file, line, pid) = (place.file(), place.line(), area.pid);
+            result = writeln!(out, "{start:#018x}-{end:#018x} {len:>7} {file}:{line} pages={pages} {kind} pid={pid}");
         }
     });
     Ok(result?)
+}
+
+/// What was allocated at one place in the code.
+struct Site {
+    place: &'static Location<'static>,
+    nr_blocks: usize,
+    nr_pages: usize,
+}
+
+fn page_owners(out: &mut dyn Write) -> Result<(), ViewError> {
+    if !page_owner::is_on() {
+        return Ok(writeln!(out, "nobody notes it: boot with page_owner=on")?);
+    }
+    let mut sites = KVec::<Site>::new();
+    for held in page_owner::all_held() {
+        match sites.iter_mut().find(|site| core::ptr::eq(site.place, held.place)) {
+            Some(site) => (site.nr_blocks, site.nr_pages) = (site.nr_blocks + 1, site.nr_pages + (1 << held.order)),
+            None => sites
+                .push(Site { place: held.place, nr_blocks: 1, nr_pages: 1 << held.order }, GfpFlags::KERNEL)
+                .map_err(|_| ViewError::Errno(Errno::ENOMEM))?,
+        }
+    }
+    sites.sort_unstable_by_key(|site: &Site| usize::MAX - site.nr_pages);
+    writeln!(out, "  PAGES  BLOCKS WHERE")?;
+    for Site { place, nr_blocks, nr_pages } in &sites {
+        writeln!(out, "{nr_pages:7} {nr_blocks:7} {place}")?;
+    }
+    Ok(())
 }
 
 /// A stretch of one kind, as `vmmap` shows it.

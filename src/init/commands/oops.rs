@@ -67,5 +67,6 @@ fn oopses(out: &mut dyn Write) -> Result<(), ViewError> {
     }
     let lost = oops::lost();
     write!(out, "lost: {} threads, {} bytes of stacks", lost.threads, lost.stack_bytes)?;
-    Ok(writeln!(out, ", {} objects of {} bytes in caches that keep who allocated", lost.objects, lost.object_bytes)?)
+    write!(out, ", {} objects of {} bytes in caches that keep who allocated", lost.objects, lost.object_bytes)?;
+    Ok(writeln!(out, ", {} bytes of pages, {} of vmalloc areas", lost.page_bytes, lost.area_bytes)?)
 }

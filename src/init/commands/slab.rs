@@ -18,6 +18,13 @@ proc::view! {
 }
 
 proc::view! {
+    name: "slab_validate",
+    path: "/sys/kernel/slab/validate",
+    help: "looks at every object of the caches that slub_debug checks",
+    show: validate,
+}
+
+proc::view! {
     name: "failslab",
     path: "/sys/kernel/debug/failslab",
     help: "which slab allocations fail: write as for fail_page_alloc",
@@ -58,6 +65,21 @@ fn slabinfo(out: &mut dyn Write) -> Result<(), ViewError> {
         let Usage { active_objects, nr_objects, stride, objects_per_slab, pages_per_slab, active_slabs, nr_slabs } = *usage;
         write!(out, "{name:<17} {active_objects:6} {nr_objects:6} {stride:6} {objects_per_slab:4} {pages_per_slab:4}")?;
         writeln!(out, " : tunables {:4} {:4} {:4} : slabdata {active_slabs:6} {nr_slabs:6} {:6}", 0, 0, 0, 0)?;
+    }
+    Ok(())
+}
+
+fn validate(out: &mut dyn Write) -> Result<(), ViewError> {
+    let (mut result, mut nr_checked) = (Ok(()), 0);
+    kmem_cache::validate_all(|name, nr_damaged| {
+        nr_checked += 1;
+        if result.is_ok() {
+            result = writeln!(out, "{name:<17} {nr_damaged} damaged");
+        }
+    });
+    result?;
+    if nr_checked == 0 {
+        writeln!(out, "no cache is checked: boot with slub_debug=ZP")?;
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! Views of bottom halves and timers: `softirqs`, `timers`.
 
 use crate::cpu;
+use crate::debug::symbols::Named;
 use crate::irq::softirq::{self, Softirq};
 use crate::proc::{self, ViewError};
+use crate::time::timer_list::Pending;
 use crate::time::{self, hrtimer, tick, timer};
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
 proc::view! {
     name: "softirqs",
@@ -35,7 +37,7 @@ fn softirqs(out: &mut dyn Write) -> Result<(), ViewError> {
     Ok(())
 }
 
-/// Linux's words where there is the same thing; its lists of single timers are left out.
+/// Linux's words where there is the same thing. Of many timers the earliest are listed.
 fn timers(out: &mut dyn Write) -> Result<(), ViewError> {
     writeln!(out, "Timer List Version: v0.10\nHRTIMER_MAX_CLOCK_BASES: 1\nnow at {} nsecs", time::ktime_get().as_ns())?;
     writeln!(out, "jiffies: {} of {} Hz", time::jiffies(), time::HZ)?;
@@ -53,6 +55,33 @@ fn timers(out: &mut dyn Write) -> Result<(), ViewError> {
         writeln!(out, "  .nr_ticks       : {}", time::ticks_of(cpu))?;
         writeln!(out, "  .tick_stopped   : {}", u8::from(is_stopped))?;
         writeln!(out, "  .idle_sleeps    : {stops}")?;
+        write_hrtimers(out, cpu)?;
+        write_timers(out, cpu)?;
     }
     Ok(())
+}
+
+fn write_hrtimers(out: &mut dyn Write, cpu: usize) -> fmt::Result {
+    let list = hrtimer::list(cpu);
+    writeln!(out, " active timers:")?;
+    for (number, Pending { key, function }) in list.shown().iter().enumerate() {
+        let (due, now) = (hrtimer::tick_time(*key).as_ns(), time::ktime_get().as_ns());
+        writeln!(out, " #{number}: {}", Named::exact(*function))?;
+        writeln!(out, " # expires at {due} nsecs [in {} nsecs]", due as i64 - now as i64)?;
+    }
+    write_others(out, list.nr_others())
+}
+
+fn write_timers(out: &mut dyn Write, cpu: usize) -> fmt::Result {
+    let list = timer::list(cpu);
+    writeln!(out, " active timers of the wheel:")?;
+    for (number, Pending { key, function }) in list.shown().iter().enumerate() {
+        writeln!(out, " #{number}: {}", Named::exact(*function))?;
+        writeln!(out, " # expires at jiffy {key} [in {} jiffies]", *key as i64 - time::jiffies() as i64)?;
+    }
+    write_others(out, list.nr_others())
+}
+
+fn write_others(out: &mut dyn Write, nr_others: usize) -> fmt::Result {
+    if nr_others == 0 { Ok(()) } else { writeln!(out, " and {nr_others} later ones") }
 }

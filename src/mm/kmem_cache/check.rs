@@ -28,17 +28,30 @@ fn bytes<'a>(params: &Params, place: Place, offset: isize, len: usize) -> &'a mu
     unsafe { core::slice::from_raw_parts_mut(start, len) }
 }
 
-/// The red zones, padding included.
-fn red_zones(params: &Params) -> [(isize, usize); 2] {
+/// The red zones of an object of which `size` bytes are its user's: padding, and what `kmalloc` was not asked for, are part of them.
+fn red_zones(params: &Params, size: usize) -> [(isize, usize); 2] {
     let layout = &params.layout;
-    let behind = layout.padded_size - layout.object_size + layout.red_right;
-    [(-(layout.red_left as isize), layout.red_left), (layout.object_size as isize, behind)]
+    let behind = layout.padded_size - size + layout.red_right;
+    [(-(layout.red_left as isize), layout.red_left), (size as isize, behind)]
 }
 
-fn fill_red(params: &Params, place: Place, value: u8) {
+fn fill_red(params: &Params, place: Place, size: usize, value: u8) {
     if params.flags.contains(SlabFlags::RED_ZONE) {
-        red_zones(params).into_iter().for_each(|(offset, len)| bytes(params, place, offset, len).fill(value));
+        red_zones(params, size).into_iter().for_each(|(offset, len)| bytes(params, place, offset, len).fill(value));
     }
+}
+
+/// Bytes of an object that is out which are its user's: what it asked for, where that is noted and guarded, else all. Context: as `track::load`.
+pub(super) fn usable_size(params: &Params, place: Place) -> usize {
+    let all = params.layout.object_size;
+    let asked = params.flags.contains(SlabFlags::RED_ZONE).then(|| track::load(params, place, Which::Alloc)).flatten();
+    asked.map(|track| track.size()).filter(|size| (1..all).contains(size)).unwrap_or(all)
+}
+
+/// Makes `size` bytes of an object that is out its user's; what is beyond is guarded again. Context: the object is the caller's.
+pub(super) fn resize(params: &Params, place: Place, size: usize) {
+    track::set_size(params, place, size);
+    fill_red(params, place, usable_size(params, place), RED_ACTIVE);
 }
 
 /// A constructed object keeps its state while it is free, so it is not poisoned.
@@ -59,7 +72,7 @@ pub(super) fn init_object(params: &Params, place: Place) {
     if params.capacity > 0 {
         return;
     }
-    fill_red(params, place, RED_INACTIVE);
+    fill_red(params, place, params.layout.object_size, RED_INACTIVE);
     poison(params, place);
     track::clear(params, place);
     if let Some(constructor) = params.constructor {
@@ -67,12 +80,12 @@ pub(super) fn init_object(params: &Params, place: Place) {
     }
 }
 
-fn find_red_damage(params: &Params, place: Place, expected: u8) -> Option<Damage> {
+fn find_red_damage(params: &Params, place: Place, size: usize, expected: u8) -> Option<Damage> {
     if !params.flags.contains(SlabFlags::RED_ZONE) {
         return None;
     }
     let names = ["Left Redzone overwritten", "Right Redzone overwritten"];
-    red_zones(params).into_iter().zip(names).find_map(|((start, len), what)| {
+    red_zones(params, size).into_iter().zip(names).find_map(|((start, len), what)| {
         let (at, found) = first_other(bytes(params, place, start, len), expected)?;
         Some(Damage { what, offset: start + at as isize, found, expected })
     })
@@ -92,32 +105,54 @@ fn find_poison_damage(params: &Params, place: Place) -> Option<Damage> {
     }
 }
 
-/// Looks at an object that is to be given out; false: it is damaged, was reported, and stays out of use.
-pub(super) fn on_alloc(cache: &'static Cache, place: Place) -> bool {
+/// What is wrong with an object that is free.
+fn find_damage_of_free(params: &Params, place: Place) -> Option<Damage> {
+    find_red_damage(params, place, params.layout.object_size, RED_INACTIVE).or_else(|| find_poison_damage(params, place))
+}
+
+/// Looks at an object, out or free, reports damage and mends it, so that it is reported once. True if there was some. Context: its slab is locked.
+pub(super) fn look_and_mend(cache: &Cache, place: Place, is_out: bool) -> bool {
     let params = cache.params();
-    if let Some(damage) = find_red_damage(params, place, RED_INACTIVE).or_else(|| find_poison_damage(params, place)) {
+    let size = if is_out { usable_size(params, place) } else { params.layout.object_size };
+    let damage = if is_out { find_red_damage(params, place, size, RED_ACTIVE) } else { find_damage_of_free(params, place) };
+    let Some(damage) = damage else { return false };
+    report::damage(cache, place, &damage);
+    fill_red(params, place, size, if is_out { RED_ACTIVE } else { RED_INACTIVE });
+    if !is_out {
+        poison(params, place);
+    }
+    true
+}
+
+/// Looks at an object that is to be given out for `size` bytes; false: it is damaged, was reported, and stays out of use. Context: its slab is locked.
+pub(super) fn on_alloc(cache: &'static Cache, place: Place, size: usize) -> bool {
+    let params = cache.params();
+    if let Some(damage) = find_damage_of_free(params, place) {
         report::damage(cache, place, &damage);
+        // It counts as out from here on: a look at all objects later must not say it again.
+        track::set_size(params, place, 0);
+        fill_red(params, place, params.layout.object_size, RED_ACTIVE);
         return false;
     }
-    fill_red(params, place, RED_ACTIVE);
     let has_constructor = params.constructor.is_some();
     if !has_constructor && zeroes_on_alloc() {
         bytes(params, place, 0, params.layout.object_size).fill(0);
     } else if is_poisoned(params) {
         bytes(params, place, 0, params.layout.object_size).fill(POISON_INUSE);
     }
-    track::store(params, place, Which::Alloc);
+    track::store(params, place, Which::Alloc, size);
+    fill_red(params, place, usable_size(params, place), RED_ACTIVE);
     true
 }
 
 /// Looks at an object that comes back, reports what its user did to its surroundings, and makes it a free one. Context: its slab is locked.
 pub(super) fn on_free(cache: &'static Cache, place: Place) {
     let params = cache.params();
-    if let Some(damage) = find_red_damage(params, place, RED_ACTIVE) {
+    if let Some(damage) = find_red_damage(params, place, usable_size(params, place), RED_ACTIVE) {
         report::damage(cache, place, &damage);
     }
-    track::store(params, place, Which::Free);
-    fill_red(params, place, RED_INACTIVE);
+    track::store(params, place, Which::Free, params.layout.object_size);
+    fill_red(params, place, params.layout.object_size, RED_INACTIVE);
     if params.constructor.is_none() && zeroes_on_free() {
         bytes(params, place, 0, params.layout.object_size).fill(0);
     }

@@ -219,6 +219,13 @@ impl Slabs {
         }
     }
 
+    /// Calls `f` with each object, and whether it is out.
+    pub fn for_each_object(&mut self, params: &Params, mut f: impl FnMut(Place, bool)) {
+        for head in self.full.iter().chain(self.partial.iter()).chain(self.empty.iter()) {
+            with_map(params, head, |map| (0..params.layout.nr_objects).for_each(|index| f(Place { head, index }, map.is_taken(index))));
+        }
+    }
+
     /// Calls `f` with each object that is out, at most `max`.
     pub fn for_each_taken(&mut self, params: &Params, max: usize, mut f: impl FnMut(Place)) {
         let mut left = max;

@@ -3,16 +3,15 @@
 use super::cpu_list::OwnList;
 use super::slabs::{self, Place};
 use super::{Cache, check, cpu_list, report};
-use crate::arch;
 use crate::cpu;
 use crate::mm::addr::{Pfn, VirtAddr};
+use crate::mm::atomic_request;
 use crate::mm::failslab;
 use crate::mm::gfp::GfpFlags;
 use crate::mm::page::{self, PageKind};
 use crate::mm::slab::PutError;
 use crate::mm::slab_layout::SlabFlags;
 use crate::mm::slub_debug::{self, UnknownLetter};
-use crate::upcalls;
 use core::panic::Location;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Acquire;
@@ -27,6 +26,12 @@ pub(super) fn set_boot_debug(argument: &'static str) -> Result<(), UnknownLetter
     Ok(())
 }
 
+/// Whether `slub_debug=` was given, so that kmalloc's objects may be guarded.
+#[inline]
+pub(in crate::mm) fn has_boot_debug() -> bool {
+    BOOT_DEBUG.is_completed()
+}
+
 /// What `slub_debug=` asks of a cache.
 pub(super) fn boot_flags(name: &str) -> SlabFlags {
     BOOT_DEBUG.get().and_then(|argument| slub_debug::flags_for(argument, name).ok()).unwrap_or(SlabFlags::empty())
@@ -39,7 +44,7 @@ pub(super) fn boot_flags(name: &str) -> SlabFlags {
 #[track_caller]
 pub fn check_context(gfp: GfpFlags) {
     if cfg!(feature = "debug") && gfp.may_sleep() && cpu::is_atomic() {
-        may_not_sleep(Location::caller());
+        may_not_sleep(gfp, Location::caller());
     }
 }
 
@@ -50,24 +55,19 @@ pub(in crate::mm) fn fit_for_here(gfp: GfpFlags) -> GfpFlags {
 
 #[cold]
 #[inline(never)]
-fn may_not_sleep(place: &'static Location<'static>) {
-    // Boot runs with irqs masked until the first core is online, and nothing can sleep yet.
-    if cpu::online_mask() != 0 {
-        let masked = if arch::irq::is_masked() { ", irqs off" } else { "" };
-        let count = cpu::preempt_count();
-        let what =
-            format_args!("a request for memory that may sleep in atomic context: count {count:#x}{masked}; ask with ATOMIC or NOWAIT");
-        upcalls::bug_report(what, place);
+fn may_not_sleep(gfp: GfpFlags, place: &'static Location<'static>) {
+    if atomic_request::report(gfp, place) {
         report::count();
     }
 }
 
-/// Allocates when this core's list has nothing.
+/// Allocates when this core's list has nothing. `size` is what `kmalloc` was asked for, and a checked cache
+/// guards what is beyond; 0: the whole object.
 ///
 /// Context: any that `gfp` permits.
 #[cold]
 #[inline(never)]
-pub(in crate::mm) fn alloc_slow(cache: &'static Cache, gfp: GfpFlags) -> Option<NonNull<u8>> {
+pub(in crate::mm) fn alloc_slow(cache: &'static Cache, gfp: GfpFlags, size: usize) -> Option<NonNull<u8>> {
     // kmalloc's caches are called by their places, also before they are made.
     if cache.state.load(Acquire) != super::LIVE {
         return None;
@@ -75,7 +75,7 @@ pub(in crate::mm) fn alloc_slow(cache: &'static Cache, gfp: GfpFlags) -> Option<
     if failslab::should_fail(cache.object_size(), gfp) {
         return None;
     }
-    let object = if cache.is_slow() { take_checked(cache, gfp) } else { refill(cache, gfp) };
+    let object = if cache.is_slow() { take_checked(cache, gfp, size) } else { refill(cache, gfp) };
     core::hint::black_box(object)
 }
 
@@ -114,7 +114,7 @@ fn refill(cache: &'static Cache, gfp: GfpFlags) -> Option<NonNull<u8>> {
 }
 
 /// Takes one object from the slabs and looks at it. One that is damaged is reported and never given out.
-fn take_checked(cache: &'static Cache, gfp: GfpFlags) -> Option<NonNull<u8>> {
+fn take_checked(cache: &'static Cache, gfp: GfpFlags, size: usize) -> Option<NonNull<u8>> {
     let params = cache.params();
     let mut new_slab = None;
     loop {
@@ -122,10 +122,11 @@ fn take_checked(cache: &'static Cache, gfp: GfpFlags) -> Option<NonNull<u8>> {
         {
             let mut slabs = cache.slabs.lock();
             new_slab.take().into_iter().for_each(|head| slabs::add(&mut slabs, head));
-            slabs.take_up_to(params, 1, |place| found = Some(place));
+            // Under the lock, so that whoever looks at all objects finds one that is out with the marks of one.
+            slabs.take_up_to(params, 1, |place| found = Some((place, check::on_alloc(cache, place, size))));
         }
         match found {
-            Some(place) if check::on_alloc(cache, place) => return Some(place.object(params)),
+            Some((place, true)) => return Some(place.object(params)),
             Some(_) => {}
             None => new_slab = Some(slabs::new_slab(cache, gfp)?),
         }
@@ -237,8 +238,19 @@ fn free_checked(cache: &'static Cache, object: NonNull<u8>) -> Result<bool, Inva
     }
 }
 
-/// Bytes of the object that begins at `object`, if it is one of a cache. Context: any; the caller holds the object.
+/// Bytes that the holder of `object` may use, if it is one of a cache. Context: any; the caller holds the object.
 pub(in crate::mm) fn object_size(object: NonNull<u8>) -> Option<usize> {
-    let cache = page::of_virt(VirtAddr::from_ptr(object.as_ptr())).and_then(cpu_list::cache_of)?;
-    Some(cache.params().layout.object_size)
+    let params = page::of_virt(VirtAddr::from_ptr(object.as_ptr())).and_then(cpu_list::cache_of)?.params();
+    Some(Place::of(params, object).map_or(params.layout.object_size, |place| check::usable_size(params, place)))
+}
+
+/// The holder of `object` needs `size` bytes of it from here on. Context: any; the caller holds the object, whose usable size is not less.
+pub(in crate::mm) fn shrink_object(object: NonNull<u8>, size: usize) {
+    let cache = page::of_virt(VirtAddr::from_ptr(object.as_ptr())).and_then(cpu_list::cache_of);
+    if let Some(cache) = cache.filter(|cache| cache.is_slow())
+        && let Some(place) = Place::of(cache.params(), object)
+    {
+        let _looked_at_by_nobody = cache.slabs.lock();
+        check::resize(cache.params(), place, size);
+    }
 }

@@ -1,4 +1,4 @@
-//! Who allocated an object, and who freed it: backtraces kept behind each object of a cache with `STORE_USER`.
+//! Who allocated an object, and who freed it: backtraces kept behind each object of a cache with `STORE_USER`; and how many bytes `kmalloc` was asked for.
 
 use super::Params;
 use super::slabs::Place;
@@ -21,7 +21,7 @@ pub(super) enum Which {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Track {
     frames: [usize; TRACK_FRAMES],
-    /// Core in the low half, thread in the high half.
+    /// Core in the lowest quarter, bytes asked for in the next, thread in the high half.
     who: u64,
     /// Counter ticks; 0: never.
     when: u64,
@@ -32,8 +32,11 @@ fn words(params: &Params, place: Place, which: Which) -> *mut [u64; TRACK_WORDS]
     (object + params.layout.track_offset(which as usize)) as *mut [u64; TRACK_WORDS]
 }
 
-/// Notes the caller. Context: the object is the caller's to change, or its slab is locked.
-pub(super) fn store(params: &Params, place: Place, which: Which) {
+const SIZE_SHIFT: u32 = 16;
+const PID_SHIFT: u32 = 32;
+
+/// Notes the caller, and that `size` bytes were asked for. Context: the object is the caller's to change, or its slab is locked.
+pub(super) fn store(params: &Params, place: Place, which: Which, size: usize) {
     if !params.flags.contains(SlabFlags::STORE_USER) {
         return;
     }
@@ -44,7 +47,8 @@ pub(super) fn store(params: &Params, place: Place, which: Which) {
         *word = frame.load(Relaxed) as u64;
     }
     let pid = cpu::task::try_current().map_or(0, |task| task.pid());
-    track[TRACK_FRAMES] = cpu::id() as u64 | u64::from(pid) << 32;
+    // Only kmalloc's sizes matter, of which the largest fits.
+    track[TRACK_FRAMES] = cpu::id() as u64 | u64::from(size as u16) << SIZE_SHIFT | u64::from(pid) << PID_SHIFT;
     track[TRACK_FRAMES + 1] = arch::counter::now().max(1);
     // SAFETY: the layout keeps these words behind the object, for nobody else; aligned, as all parts are whole words.
     unsafe { words(params, place, which).write(track) };
@@ -75,14 +79,29 @@ pub(super) fn load(params: &Params, place: Place, which: Which) -> Option<Track>
 impl Track {
     /// The thread that did it.
     pub fn pid(&self) -> u32 {
-        (self.who >> 32) as u32
+        (self.who >> PID_SHIFT) as u32
+    }
+
+    /// Bytes that were asked for.
+    pub fn size(&self) -> usize {
+        usize::from((self.who >> SIZE_SHIFT) as u16)
+    }
+}
+
+/// Notes that from here on `size` bytes of an object that is out are its user's. Context: the object is the caller's to change.
+pub(super) fn set_size(params: &Params, place: Place, size: usize) {
+    if let Some(track) = load(params, place, Which::Alloc) {
+        let who = track.who & !(0xffff << SIZE_SHIFT) | u64::from(size as u16) << SIZE_SHIFT;
+        let word = words(params, place, Which::Alloc).cast::<u64>().wrapping_add(TRACK_FRAMES);
+        // SAFETY: as in `store`.
+        unsafe { word.write(who) };
     }
 }
 
 impl fmt::Display for Track {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let age = arch::counter::now().saturating_sub(self.when) * 1000 / arch::counter::frequency_hz();
-        write!(f, "cpu={} pid={} age={age} ms", self.who as u32, self.who >> 32)?;
+        write!(f, "cpu={} pid={} age={age} ms", self.who as u16, self.pid())?;
         for frame in self.frames.iter().take_while(|frame| **frame != 0) {
             write!(f, "\n  {frame:#018x} {}", Named::return_to(*frame))?;
         }

@@ -9,10 +9,11 @@ use crate::mm::AllocError;
 use crate::mm::addr::PAGE_SIZE;
 use crate::mm::memblock::Memblock;
 use crate::mm::page::{self, PageDesc};
+use crate::mm::page_owner;
 use crate::mm::phys_range::PhysRange;
 use crate::mm::zone::{Borders, Limits};
 
-/// Takes over all free memory of the boot map.
+/// Takes over all free memory of the boot map. With `keeps_owners` there is room to note who allocates (`page_owner`).
 ///
 /// Context: boot, core 0, before other cores run. Afterwards nothing may be allocated from `map`.
 ///
@@ -21,9 +22,14 @@ use crate::mm::zone::{Borders, Limits};
 ///
 /// # Safety
 /// Once. The free memory of `map` is nobody's, and all of it is in the linear map.
-pub unsafe fn init(map: &mut Memblock, borders: Borders) -> Result<(), AllocError> {
+pub unsafe fn init(map: &mut Memblock, borders: Borders, keeps_owners: bool) -> Result<(), AllocError> {
     let nr_pages = map.end_of_memory().pfn().value();
-    let array = reserve(map, nr_pages, "page descriptors")?;
+    let array = reserve::<PageDesc>(map, nr_pages, "page descriptors")?;
+    if keeps_owners {
+        let records = reserve(map, nr_pages, "page owners")?;
+        // SAFETY: zeroed and reserved, once, by this function's contract.
+        unsafe { page_owner::install(records, nr_pages) };
+    }
     #[cfg(target_os = "none")]
     {
         let nr_units = crate::mm::vmalloc::nr_units(map.memory_bytes() as usize);
@@ -37,9 +43,9 @@ pub unsafe fn init(map: &mut Memblock, borders: Borders) -> Result<(), AllocErro
     Ok(())
 }
 
-/// Room for `len` zeroed descriptors at the top of RAM.
-fn reserve(map: &mut Memblock, len: usize, name: &'static str) -> Result<*mut PageDesc, AllocError> {
-    let bytes = (len * size_of::<PageDesc>()).next_multiple_of(PAGE_SIZE);
+/// Room for `len` zeroed `T`s at the top of RAM.
+fn reserve<T>(map: &mut Memblock, len: usize, name: &'static str) -> Result<*mut T, AllocError> {
+    let bytes = (len * size_of::<T>()).next_multiple_of(PAGE_SIZE);
     let range = map.alloc(bytes as u64, PAGE_SIZE as u64, name).map_err(|_| AllocError)?;
     let array = page_address(range.start().pfn());
     for at in (0..bytes).step_by(PAGE_SIZE) {

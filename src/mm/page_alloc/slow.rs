@@ -19,6 +19,7 @@ use crate::mm::AllocError;
 use crate::mm::addr::{Order, Pfn};
 use crate::mm::gfp::GfpFlags;
 use crate::mm::page::{self, PageKind, PageState};
+use crate::mm::page_owner;
 use crate::mm::shrinker::{self, Entry, Reclaiming};
 use crate::mm::zone::{Mark, Zone, ZoneType};
 use crate::per_cpu;
@@ -65,6 +66,7 @@ pub(super) fn alloc(gfp: GfpFlags, order: Order) -> Result<Pfn, AllocError> {
         return Err(AllocError);
     };
     let pfn = Pfn::new(block as usize);
+    page_owner::note(pfn, order, Location::caller());
     if gfp.contains(GfpFlags::ZERO) {
         clear(pfn, order);
     }
@@ -230,7 +232,7 @@ pub fn set_failures(text: &str) -> Result<(), crate::util::errno::Errno> {
 /// Lets requests be served from the lists again when the last failure is done. Context: any.
 fn reopen_if_disarmed() {
     let is_closed = ENTRY[0].load(Relaxed) == CLOSED;
-    if is_closed && !FAIL_PAGE_ALLOC.is_armed() {
+    if is_closed && !FAIL_PAGE_ALLOC.is_armed() && !page_owner::is_on() {
         open();
         // Somebody may have armed it again and closed between the look and the stores.
         if FAIL_PAGE_ALLOC.is_armed() {
@@ -244,8 +246,11 @@ fn close() {
     ENTRY.iter().for_each(|entry| entry.store(CLOSED, Relaxed));
 }
 
-/// Lets requests be served from the lists again: each from those of the highest zone with memory that it permits.
+/// Lets requests be served from the lists again: each from those of the highest zone with memory that it permits. Not while each request is noted.
 pub(super) fn open() {
+    if page_owner::is_on() {
+        return close();
+    }
     for (bits, entry) in ENTRY.iter().enumerate() {
         let class = ZoneType::highest_of(GfpFlags::from_bits_retain(bits as u32));
         let zone = ZONES[..=class as usize].iter().rposition(|zone| zone.managed() > 0);

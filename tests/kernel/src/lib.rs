@@ -5,6 +5,8 @@
 #![no_std]
 #![cfg(target_os = "none")]
 
+pub mod memory;
+
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;
 use tetra::{init, platform::hardware, printk, sched, time};

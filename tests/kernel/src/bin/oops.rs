@@ -15,9 +15,10 @@ use tetra::drivers::gicv2::IntId;
 use tetra::irq::threaded::ThreadedAction;
 use tetra::irq::{self, ipi};
 use tetra::log::{self, Reader, Step};
-use tetra::mm::GfpFlags;
+use tetra::mm::addr::Order;
 use tetra::mm::kmem_cache::{self, CacheHandle, CacheOptions};
 use tetra::mm::slab_layout::SlabFlags;
+use tetra::mm::{GfpFlags, page_alloc, vmalloc};
 use tetra::platform::hardware::gic;
 use tetra::sched::kthread::{self, Builder, JoinHandle, Oopsed};
 use tetra::sched::workqueue::{self, Work};
@@ -391,6 +392,37 @@ fn what_the_dead_allocated_is_named() {
     let after = oops::lost();
     check_eq!((after.objects - before.objects, after.object_bytes - before.object_bytes), (2, 192));
     check!(says(&mut reader, &["with two objects", "allocated and did not free: 0x", "96 bytes of oops-named", "2 objects of 192 bytes"]));
+}
+
+case!(areas_of_the_dead_are_named);
+fn areas_of_the_dead_are_named() {
+    let _quiet = Quiet::new();
+    let (mut reader, before) = (Reader::from_newest(), oops::lost());
+    let dead: JoinHandle<()> = kthread::run("mapper", || {
+        let _area = vmalloc::vmalloc(3 << 12, GfpFlags::KERNEL).unwrap();
+        panic!("with an area");
+    })
+    .unwrap();
+    check_eq!(dead.join(), Err(Oopsed));
+    check_eq!(oops::lost().area_bytes - before.area_bytes, 3 << 12);
+    check!(says(&mut reader, &["with an area", "12288 bytes from tests/kernel/src/bin/oops.rs:", "1 vmalloc areas of 12288 bytes"]));
+}
+
+case!(pages_of_the_dead_are_named, alone: "append page_owner=on\nexpect ok 1\nexit 0");
+fn pages_of_the_dead_are_named() {
+    let _quiet = Quiet::new();
+    let (mut reader, before) = (Reader::from_newest(), oops::lost());
+    let dead: JoinHandle<()> = kthread::run("holder", || {
+        let order = Order::new(2).unwrap();
+        let blocks = [(); 3].map(|()| page_alloc::alloc_pages(GfpFlags::KERNEL, order).unwrap());
+        // SAFETY: allocated just now, and nobody uses it.
+        unsafe { page_alloc::free_pages(blocks[1], order) };
+        panic!("with two blocks");
+    })
+    .unwrap();
+    check_eq!(dead.join(), Err(Oopsed));
+    check_eq!(oops::lost().page_bytes - before.page_bytes, 2 * 16384);
+    check!(says(&mut reader, &["with two blocks", "16384 bytes from tests/kernel/src/bin/oops.rs:", "2 blocks of pages of 32768 bytes"]));
 }
 
 /// Keeps a value for ever.

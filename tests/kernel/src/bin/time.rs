@@ -6,7 +6,7 @@ use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 use tetra::irq::ipi;
-use tetra::time::{self, HrTimer, Ktime, Timer};
+use tetra::time::{self, HrTimer, Ktime, Timer, hrtimer, timer};
 use tetra::{arch, cpu, init, sched};
 use tetra_tests::{case, check, check_eq, suite};
 
@@ -309,6 +309,25 @@ fn a_timer_wakes_an_idle_core_in_time() {
     check!(ipi::call_on(3, || _ = ALARM.start(Duration::from_millis(100))).is_ok());
     check!(wait_until(10, || FIRED_AT.load(Ordering::Relaxed) != 0));
     check!(Ktime::from_ns(FIRED_AT.load(Ordering::Relaxed)) - start >= Duration::from_millis(100));
+}
+
+case!(armed_timers_are_listed_with_their_functions);
+fn armed_timers_are_listed_with_their_functions() {
+    fn in_an_hour(_: Pin<&HrTimer<u8>>) {}
+    fn in_two_hours(_: Pin<&Timer<u8>>) {}
+    static PRECISE: HrTimer<u8> = HrTimer::new(0, in_an_hour);
+    static COARSE: Timer<u8> = Timer::new(0, in_two_hours);
+    let nr_of = |functions: [usize; 2]| {
+        let lists = cpu::online().flat_map(|cpu| [hrtimer::list(cpu), timer::list(cpu)]);
+        lists.map(|list| list.shown().iter().filter(|pending| functions.contains(&pending.function)).count()).sum::<usize>()
+    };
+    let functions = [in_an_hour as fn(Pin<&HrTimer<u8>>) as usize, in_two_hours as fn(Pin<&Timer<u8>>) as usize];
+    check_eq!(nr_of(functions), 0);
+    PRECISE.start(Duration::from_secs(3600));
+    COARSE.start(Duration::from_secs(7200));
+    check_eq!(nr_of(functions), 2);
+    check!(PRECISE.cancel_sync() && COARSE.cancel_sync());
+    check_eq!(nr_of(functions), 0);
 }
 
 case!(a_timer_that_waits_for_itself_is_reported, alone: "expect Kernel panic .*a timer's function, or what interrupted it, waits for its own end\nexit 101");
