@@ -20,6 +20,7 @@ use crate::sync::IrqSpinLock;
 use crate::util::queue::ByteQueue;
 use crate::{arch, log, time, upcalls};
 use core::fmt;
+use core::mem;
 use core::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use core::time::Duration;
 
@@ -45,8 +46,9 @@ struct State {
     tx: ByteQueue<TX_BYTES>,
     rx: ByteQueue<RX_BYTES>,
     is_paused: bool,
-    /// Up to this time of the clock since boot the next byte is a key for SysRq: a BREAK came.
-    sysrq_until: Option<Duration>,
+    /// Up to this time of the clock since boot the next byte is a key for SysRq: a BREAK came. Zero: none did; that and the rest of an unused state being
+    /// all zero, the buffers take no room in the image.
+    sysrq_until: Duration,
     /// That key, until the handler has given the lock back.
     sysrq_key: Option<u8>,
     figures: Figures,
@@ -139,7 +141,7 @@ impl State {
             tx: ByteQueue::new(),
             rx: ByteQueue::new(),
             is_paused: false,
-            sysrq_until: None,
+            sysrq_until: Duration::ZERO,
             sysrq_key: None,
             figures,
         }
@@ -179,7 +181,7 @@ impl State {
             }
             RxEvent::Break => {
                 self.figures.breaks += 1;
-                self.sysrq_until = Some(time::uptime() + SYSRQ_WINDOW);
+                self.sysrq_until = time::uptime() + SYSRQ_WINDOW;
             }
             RxEvent::ParityError(_) | RxEvent::FramingError(_) => self.figures.errors += 1,
         }
@@ -187,7 +189,8 @@ impl State {
 
     /// A BREAK came not long ago, and this is the first byte since.
     fn is_sysrq(&mut self) -> bool {
-        self.sysrq_until.take().is_some_and(|until| time::uptime() <= until)
+        let until = mem::take(&mut self.sysrq_until);
+        !until.is_zero() && time::uptime() <= until
     }
 
     fn transmit(&mut self) {

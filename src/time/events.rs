@@ -40,8 +40,9 @@ type BaseGuard<'a, Q> = LockGuard<'a, Base<Q>, crate::sync::raw::DefaultLock, Lo
 /// The queues of all cores.
 pub(super) struct Events<Q> {
     bases: [IrqSpinLock<Base<Q>>; NR_CPUS],
-    /// A time before which nothing is due on each core. Written under the core's lock; read without it to see whether to look.
-    next_due: [AtomicU64; NR_CPUS],
+    /// The complement of a time before which nothing is due on each core: so 0 means never, and the queues, tens of KiB, take no room in the image.
+    /// Written under the core's lock; read without it to see whether to look.
+    not_next_due: [AtomicU64; NR_CPUS],
 }
 
 impl<Q: Queue> Events<Q> {
@@ -49,7 +50,7 @@ impl<Q: Queue> Events<Q> {
     pub(super) const fn new() -> Self {
         Self {
             bases: [const { IrqSpinLock::new(Base { queue: Q::EMPTY, running: AtomicPtr::new(ptr::null_mut()) }) }; NR_CPUS],
-            next_due: [const { AtomicU64::new(u64::MAX) }; NR_CPUS],
+            not_next_due: [const { AtomicU64::new(0) }; NR_CPUS],
         }
     }
 
@@ -57,7 +58,7 @@ impl<Q: Queue> Events<Q> {
     #[inline]
     #[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "host: nothing is programmed"))]
     pub(super) fn next_due(&self, cpu: usize) -> u64 {
-        self.next_due[cpu].load(Relaxed)
+        !self.not_next_due[cpu].load(Relaxed)
     }
 
     /// Arms `node` for `key`, whether it was armed or not. True if it was.
@@ -83,8 +84,8 @@ impl<Q: Queue> Events<Q> {
                 node_ref.is_queued.store(true, Relaxed);
                 // SAFETY: it is in no queue, and lives, as the caller promises, until it was taken out.
                 unsafe { base.queue.insert(node, now) };
-                let first = &self.next_due[at];
-                first.store(first.load(Relaxed).min(key), Relaxed);
+                let not_first = &self.not_next_due[at];
+                not_first.store(not_first.load(Relaxed).max(!key), Relaxed);
                 return was_armed;
             }
             // Ours from here on, unless another core takes it first.
@@ -142,7 +143,7 @@ impl<Q: Queue> Events<Q> {
             base = self.bases[here].lock();
             *base.running.get_mut() = ptr::null_mut();
         }
-        self.next_due[here].store(base.queue.next_due(), Relaxed);
+        self.not_next_due[here].store(!base.queue.next_due(), Relaxed);
     }
 
     /// What is armed on core `cpu`. Context: any; irqs are off while the queue is walked.

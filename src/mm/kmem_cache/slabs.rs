@@ -89,6 +89,7 @@ pub(super) struct Place {
 
 impl Place {
     /// The slab and the object that begins at `object`.
+    #[inline]
     pub fn of(params: &Params, object: NonNull<u8>) -> Option<Self> {
         let head = head_of(params, object);
         let index = params.layout.index_at(object.as_ptr() as usize - address_of(head))?;
@@ -103,6 +104,7 @@ impl Place {
 }
 
 /// The head page of the slab around an address: blocks are aligned to their size.
+#[inline]
 pub(super) fn head_of(params: &Params, address: NonNull<u8>) -> Pfn {
     let pfn = (address.as_ptr() as usize - LINEAR_BASE) / PAGE_SIZE;
     Pfn::new(pfn & !(params.layout.order.nr_pages() - 1))
