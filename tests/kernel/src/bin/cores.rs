@@ -176,7 +176,7 @@ case!(a_handler_takes_the_lock_that_a_thread_holds_by_irqsave);
 fn a_handler_takes_the_lock_that_a_thread_holds_by_irqsave() {
     static LOCK: IrqSpinLock<u64> = IrqSpinLock::new(0);
     static INTERRUPT: AsyncCall = AsyncCall::new(&|| *LOCK.lock() += 1);
-    const ROUNDS: u64 = 1_000_000;
+    const ROUNDS: u64 = 10_000;
     let before = state();
     for round in 0..ROUNDS {
         let mut count = LOCK.lock();
