@@ -40,7 +40,7 @@ mod lock_report;
 pub mod oops;
 #[cfg(target_os = "none")]
 pub mod panic;
-#[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "what is interrupted is a matter of the target; the tests run here"))]
+#[cfg(any(target_os = "none", test))]
 mod prologue;
 #[cfg(target_os = "none")]
 pub mod provoke;

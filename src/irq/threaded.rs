@@ -75,7 +75,7 @@ fn start_thread(action: Action, name: &'static str, thread_fn: ThreadFn, data: u
 pub(crate) fn on_death(thread: &Thread) {
     if let Some((line, is_masked)) = lines::abandoned_by(thread) {
         let consequence = if is_masked { "the line stays masked" } else { "what its handler leaves to it is not done" };
-        pr_err!("line {}: its thread {} has died: {}; give it back with `free` and request it anew", line, *thread.task(), consequence);
+        pr_err!("line {}: its thread {} has died: {}; give it back with `free` and request it anew", line, *thread, consequence);
     }
 }
 

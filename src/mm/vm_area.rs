@@ -243,7 +243,7 @@ mod tests {
                 state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
                 let (what, size) = ((state >> 33) % 100, 1 + (state >> 40) as usize % 300);
                 if what < 50 {
-                    let align = PAGE_SIZE << (state >> 50) % 9;
+                    let align = PAGE_SIZE << ((state >> 50) % 9);
                     let user = User { pid: state as u32 & PID_MASK, place: (state >> 9) as u32 };
                     let request = Request { nr_pages: size, align, kind: AreaKind::ALL[size % 4], user };
                     if let Some(area) = areas.alloc(&units, &request) {

@@ -27,6 +27,7 @@ use crate::sync::held_locks::HeldLocks;
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::ops::Deref;
+use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 pub use super::thread_table::{all, find, last_pid, nr_threads};
@@ -150,7 +151,7 @@ impl Thread {
     #[inline]
     pub fn task(&self) -> &'static Task {
         // SAFETY: `new` is called for the blocks of the static table alone (`thread_table`), so each block, and the head in it, lives for ever.
-        unsafe { &*(&raw const self.task) }
+        unsafe { &*ptr::from_ref(&self.task) }
     }
 
     /// Serialises wake-ups, affinity and priority. Order: outside every run queue's lock.

@@ -72,22 +72,33 @@ pub fn read(at: *mut u8) -> u64 {
     unsafe { at.cast::<u64>().read_volatile() }
 }
 
-/// Takes pages until none is given, chained through their first word; the chain and its length.
-pub fn exhaust(gfp: GfpFlags, order: Order) -> (*mut u8, usize) {
-    let (mut chain, mut length) = (ptr::null_mut(), 0);
-    while let Ok(block) = page_alloc::get_free_pages(gfp | GfpFlags::NOWARN, order) {
-        write(block, chain as u64);
-        (chain, length) = (block, length + 1);
-    }
-    (chain, length)
+/// Blocks of one order, chained through their first words.
+#[must_use = "the blocks are lost; give them back with `free`"]
+pub struct Chain {
+    first: *mut u8,
+    order: Order,
+    /// How many there are.
+    pub length: usize,
 }
 
-/// Gives back what `exhaust` took.
-pub fn free_chain(mut chain: *mut u8, order: Order) {
-    while !chain.is_null() {
-        let next = read(chain) as usize as *mut u8;
-        // SAFETY: a block of `exhaust`, freed once.
-        unsafe { page_alloc::free_pages_at(chain, order) };
-        chain = next;
+/// Takes blocks until none is given.
+pub fn exhaust(gfp: GfpFlags, order: Order) -> Chain {
+    let mut chain = Chain { first: ptr::null_mut(), order, length: 0 };
+    while let Ok(block) = page_alloc::get_free_pages(gfp | GfpFlags::NOWARN, order) {
+        write(block, chain.first as u64);
+        (chain.first, chain.length) = (block, chain.length + 1);
+    }
+    chain
+}
+
+impl Chain {
+    /// Gives them back.
+    pub fn free(mut self) {
+        while !self.first.is_null() {
+            let next = read(self.first) as usize as *mut u8;
+            // SAFETY: a block of `exhaust`, which made the chain; each is in it once.
+            unsafe { page_alloc::free_pages_at(self.first, self.order) };
+            self.first = next;
+        }
     }
 }

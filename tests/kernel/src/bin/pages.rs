@@ -24,7 +24,7 @@ use tetra::mm::vmalloc::{self, IoremapError};
 use tetra::mm::zone::ZoneType;
 use tetra::mm::{AllocError, Pages};
 use tetra::sched;
-use tetra_tests::memory::{balanced, exhaust, free_chain, free_pages, on_all_cores, random, read, write};
+use tetra_tests::memory::{Chain, balanced, exhaust, free_pages, on_all_cores, random, read, write};
 use tetra_tests::{case, check, check_eq, eventually, suite};
 
 suite!();
@@ -93,11 +93,11 @@ fn run_dry() {
     for zone in [GfpFlags::empty(), GfpFlags::DMA32, GfpFlags::DMA] {
         // Large blocks first: single pages alone take long.
         let large = exhaust(GfpFlags::NOWAIT | zone, Order::MAX);
-        let kinds = [GfpFlags::NOWAIT, GfpFlags::ATOMIC].map(|kind| (exhaust(kind | zone, Order::ZERO), kind));
-        check!(kinds[1].0.1 > 0);
+        let kinds = [GfpFlags::NOWAIT, GfpFlags::ATOMIC].map(|kind| exhaust(kind | zone, Order::ZERO));
+        check!(kinds[1].length > 0);
         check_eq!(page_alloc::alloc_page(GfpFlags::ATOMIC | zone | QUIET), Err(AllocError));
-        free_chain(large.0, Order::MAX);
-        kinds.into_iter().for_each(|((chain, _), _)| free_chain(chain, Order::ZERO));
+        large.free();
+        kinds.into_iter().for_each(Chain::free);
     }
 }
 
@@ -114,8 +114,8 @@ fn each_zone_runs_dry_in_a_thread() {
         let last = page_alloc::alloc_page(GfpFlags::KERNEL | GfpFlags::NOFAIL).expect("NOFAIL");
         // SAFETY: allocated above.
         unsafe { page_alloc::free_pages(last, Order::ZERO) };
-        free_chain(large.0, Order::MAX);
-        free_chain(ordinary.0, Order::ZERO);
+        large.free();
+        ordinary.free();
     });
 }
 
@@ -170,8 +170,8 @@ fn ordinary_requests_leave_dma_to_those_who_need_it() {
             // SAFETY: allocated above.
             unsafe { page_alloc::free_pages(pfn, Order::ZERO) };
         }
-        free_chain(large.0, Order::MAX);
-        free_chain(small.0, Order::ZERO);
+        large.free();
+        small.free();
     });
 }
 
@@ -205,8 +205,8 @@ fn shrinkers_give_back_as_the_flags_permit() {
             unsafe { page_alloc::free_pages(pfn, Order::ZERO) };
         }
         HOARD.unregister();
-        free_chain(large.0, Order::MAX);
-        free_chain(small.0, Order::ZERO);
+        large.free();
+        small.free();
     });
 }
 
