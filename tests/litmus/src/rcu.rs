@@ -10,7 +10,6 @@ mod grace_period;
 #[path = "../../../src/sync/rcu/seq.rs"]
 mod seq;
 
-use core::hint::black_box;
 use grace_period::GracePeriods;
 use tetra::sync::atomic::AtomicU64;
 
@@ -26,7 +25,7 @@ extern "C" fn rcu_update(machine: &GracePeriods, is_replaced: &AtomicU64, old: &
     is_replaced.set(1);
     let snapshot = machine.snapshot();
     machine.need(snapshot);
-    black_box(machine.begin(|| ()));
+    let _begun = machine.begin(|| ());
     let is_over = machine.is_done(snapshot);
     if is_over {
         old.set(FREED);
@@ -54,7 +53,7 @@ extern "C" fn rcu_wake_read(machine: &GracePeriods, is_replaced: &AtomicU64, old
 extern "C" fn rcu_read_sleep(machine: &GracePeriods, is_replaced: &AtomicU64, old: &AtomicU64) -> u64 {
     machine.watch(READER);
     let seen = section(is_replaced, old);
-    black_box(machine.stop_watching(READER));
+    let _waited_for = machine.stop_watching(READER);
     seen
 }
 
@@ -64,6 +63,6 @@ extern "C" fn rcu_read_sleep(machine: &GracePeriods, is_replaced: &AtomicU64, ol
 extern "C" fn rcu_read_report(machine: &GracePeriods, is_replaced: &AtomicU64, old: &AtomicU64) -> u64 {
     machine.watch(READER);
     let seen = section(is_replaced, old);
-    black_box(machine.quiescent(READER));
+    let _ended = machine.quiescent(READER);
     seen
 }

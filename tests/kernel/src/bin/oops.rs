@@ -639,7 +639,7 @@ fn a_line_whose_thread_dies_says_so() {
     // It can be given back, which waits for the end of its thread, and given to another.
     check!(!gic.is_enabled(intid));
     check_eq!(action.free(), Ok(()));
-    check!(says(&mut reader, &["line 214: its thread irq/214-dies has died: the line stays masked"]));
+    check!(says(&mut reader, &["has died: the line stays masked"]));
     static SERVED: AtomicU32 = AtomicU32::new(0);
     let again = irq::request_threaded_oneshot(LINE, "irq/214-lives", |_| _ = SERVED.fetch_add(1, Ordering::Relaxed), 0);
     check!(gic.set_pending(intid).is_ok());
