@@ -628,7 +628,6 @@ mod spin_once {
 case!(a_line_whose_thread_dies_says_so);
 fn a_line_whose_thread_dies_says_so() {
     const LINE: u16 = 214;
-    let _quiet = Quiet::new();
     let mut reader = Reader::from_newest();
     let before = oops::nr_oopses();
     let gic = gic();
