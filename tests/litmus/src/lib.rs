@@ -6,15 +6,11 @@
 
 #![no_std]
 
-// What files of the kernel that are compiled here once more call `crate::`.
-use tetra::{arch, sync};
-
 pub mod atomics;
 pub mod barriers;
 pub mod bits;
 pub mod hand_over;
 pub mod locks;
 pub mod log;
-pub mod rcu;
 pub mod refcount;
 pub mod sleeping;
