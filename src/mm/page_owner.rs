@@ -61,7 +61,16 @@ fn records() -> &'static [Record] {
 }
 
 /// Notes the running thread as owner of a block. Each page of it, since a block may be split later. Context: any; the caller has just been given it.
+#[inline(always)]
 pub(super) fn note(pfn: Pfn, order: Order, place: &'static Location<'static>) {
+    if is_on() {
+        write(pfn, order, place);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn write(pfn: Pfn, order: Order, place: &'static Location<'static>) {
     let Some(block) = records().get(pfn.value()..pfn.value() + order.nr_pages()) else { return };
     let pid = cpu::task::try_current().map_or(0, |task| task.pid());
     for record in block {
