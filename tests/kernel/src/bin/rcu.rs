@@ -419,7 +419,8 @@ fn a_backlog_is_run_in_larger_rounds_and_its_memory_comes_back() {
     const NR: u32 = 100_000;
     check!(u64::from(NR) > HIGH_MARK);
     let flood = |nr: u32| {
-        (IS_INSIDE.store(false, Ordering::Relaxed), MAY_LEAVE.store(false, Ordering::Relaxed));
+        IS_INSIDE.store(false, Ordering::Relaxed);
+        MAY_LEAVE.store(false, Ordering::Relaxed);
         // The grace period cannot end before all are queued.
         let reader = Builder::new("reader").bind(1).run(|| {
             let _section = rcu_read_lock();

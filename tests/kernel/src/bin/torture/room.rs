@@ -19,8 +19,13 @@ pub struct Room {
 impl Room {
     /// An empty room.
     pub const fn new() -> Self {
-        const ZERO: AtomicU64 = AtomicU64::new(0);
-        Self { writers: ZERO, readers: ZERO, halves: [ZERO; 2], came: ZERO, errors: ZERO }
+        Self {
+            writers: AtomicU64::new(0),
+            readers: AtomicU64::new(0),
+            halves: [const { AtomicU64::new(0) }; 2],
+            came: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+        }
     }
 
     /// Forgets all.
