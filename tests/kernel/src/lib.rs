@@ -6,6 +6,7 @@
 #![cfg(target_os = "none")]
 
 pub mod memory;
+pub mod objects;
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::time::Duration;

@@ -12,60 +12,17 @@ use tetra::irq::ipi;
 use tetra::mm::addr::Order;
 use tetra::mm::failslab::FAILSLAB;
 use tetra::mm::kmalloc::{kcalloc, kfree, kmalloc, kmemdup, krealloc, ksize, kzalloc, set_failslab};
-use tetra::mm::kmem_cache::{self, CacheHandle, CacheOptions, nr_reports};
+use tetra::mm::kmem_cache::{self, CacheOptions};
 use tetra::mm::page_alloc;
 use tetra::mm::slab_layout::{CreateError, SlabFlags};
 use tetra::mm::{AllocError, GfpFlags, KArc, KBox, KVec, KmemCache};
+use tetra_tests::memory::on_all_cores;
+use tetra_tests::objects::{cache, free, reports_of, write};
 use tetra_tests::{case, check, check_eq, suite};
 
 suite!();
 
 const GFP: GfpFlags = GfpFlags::KERNEL;
-const CORES: usize = 4;
-
-fn cache(name: &'static str, size: usize, flags: SlabFlags) -> CacheHandle {
-    kmem_cache::create(&CacheOptions { flags, ..CacheOptions::new(name, size) }).expect("there is room for a cache")
-}
-
-/// Reports that `f` caused.
-fn reports_of(f: impl FnOnce()) -> u32 {
-    let before = nr_reports();
-    f();
-    nr_reports() - before
-}
-
-fn free(object: NonNull<u8>) {
-    // SAFETY: callers give away what they allocated, or do wrong on purpose on a cache that checks it.
-    unsafe { kfree(object.as_ptr()) };
-}
-
-fn write(object: NonNull<u8>, offset: isize, value: u8) {
-    // SAFETY: within the cache's slab; wrong on purpose where it is not within the object.
-    unsafe { object.as_ptr().wrapping_offset(offset).write_volatile(value) };
-}
-
-/// Runs `work` in a thread of each core at once and waits until all are done.
-fn on_all_cores(work: fn()) {
-    static WORK: AtomicPtr<()> = AtomicPtr::new(null_mut());
-    static DONE: AtomicU32 = AtomicU32::new(0);
-    fn run() {
-        // SAFETY: stored below, before anybody was called.
-        let work: fn() = unsafe { core::mem::transmute(WORK.load(Ordering::Relaxed)) };
-        work();
-        DONE.fetch_add(1, Ordering::Release);
-    }
-    WORK.store(work as *mut (), Ordering::Relaxed);
-    DONE.store(0, Ordering::Relaxed);
-    for cpu in 1..CORES {
-        while !tetra::init::call_in_idle_thread(cpu, run) {
-            arch::relax();
-        }
-    }
-    run();
-    while DONE.load(Ordering::Acquire) < CORES as u32 {
-        arch::relax();
-    }
-}
 
 case!(right_redzone_is_seen_at_the_free);
 fn right_redzone_is_seen_at_the_free() {

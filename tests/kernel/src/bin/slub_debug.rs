@@ -19,41 +19,16 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use tetra::irq::ipi;
 use tetra::mm::GfpFlags;
 use tetra::mm::kmalloc::{kfree, kmalloc, krealloc, ksize, set_init_mode};
-use tetra::mm::kmem_cache::{self, CacheHandle, CacheOptions, nr_reports};
+use tetra::mm::kmem_cache;
 use tetra::mm::slab_layout::SlabFlags;
 use tetra::sched::workqueue::Work;
 use tetra::sync::rcu::{RcuHead, call_rcu, rcu_read_lock};
+use tetra_tests::objects::{cache, free, read, reports_of, write};
 use tetra_tests::{case, check, check_eq, suite};
 
 suite!();
 
 const GFP: GfpFlags = GfpFlags::KERNEL;
-
-fn cache(name: &'static str, size: usize, flags: SlabFlags) -> CacheHandle {
-    kmem_cache::create(&CacheOptions { flags, ..CacheOptions::new(name, size) }).expect("there is room for a cache")
-}
-
-/// Reports that `f` caused.
-fn reports_of(f: impl FnOnce()) -> u32 {
-    let before = nr_reports();
-    f();
-    nr_reports() - before
-}
-
-fn free(object: NonNull<u8>) {
-    // SAFETY: callers give away what they allocated.
-    unsafe { kfree(object.as_ptr()) };
-}
-
-fn write(object: NonNull<u8>, offset: isize, value: u8) {
-    // SAFETY: within the cache's slab; wrong on purpose where it is not within the object, or the object is free.
-    unsafe { object.as_ptr().wrapping_offset(offset).write_volatile(value) };
-}
-
-fn read(object: NonNull<u8>, offset: usize) -> u8 {
-    // SAFETY: as for `write`.
-    unsafe { object.as_ptr().wrapping_add(offset).read_volatile() }
-}
 
 case!(clobber_zone);
 fn clobber_zone() {
