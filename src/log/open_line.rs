@@ -35,12 +35,13 @@ impl OpenLine {
     pub fn push(&mut self, byte: u8) {
         *self = match (*self, byte) {
             (_, b'\n') => Self::Closed,
-            (_, START) => Self::Length(0, 0),
             (_, ..0x80) => Self::Text,
+            // A septet of seven ones looks like the start byte, so within a packet nothing but its length tells where it ends.
             (Self::Length(0, _), septet) => Self::Length(1, (septet & SEPTET).into()),
             (Self::Length(_, low), septet) => Self::payload(low | usize::from(septet & SEPTET) << 7),
             (Self::Packet(..=1), _) => Self::Closed,
             (Self::Packet(left), _) => Self::Packet(left - 1),
+            (Self::Closed | Self::Text, START) => Self::Length(0, 0),
             // UTF-8 beyond ASCII.
             (Self::Closed | Self::Text, _) => Self::Text,
         };
@@ -81,6 +82,17 @@ mod tests {
         }
         assert!(!after(&packet).is_open());
         assert!(!after(&[&packet[..], &packet[..]].concat()).is_open());
+    }
+
+    #[test]
+    fn a_septet_like_the_start_byte_begins_no_packet() {
+        let payload = [0xff, 0x87, 0x80, 0x81, 0xff, 0x83, 0xff, 0x85, 0x86, 0x87, 0xff];
+        assert!(after(&payload[..payload.len() - 1]).is_open());
+        assert!(!after(&payload).is_open());
+        // 127 bytes of payload: the length has such a septet.
+        let length = [&[0xff, 0xff, 0x80][..], &[0x80; 146]].concat();
+        assert!(!after(&length).is_open());
+        assert!(after(&length[..length.len() - 1]).is_open());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! ```
 //! 0xff never occurs in UTF-8, and every byte after it has its top bit set. So ASCII ends a packet at once, wherever it comes: the prompt, the output of a
 //! command, or a panic that breaks into the middle of a line is never swallowed, without escapes, and the next packet is found again by its first byte.
+//! Within a packet 0xff is a septet like any other: its length tells where it ends.
 //! That is worth the eighth that 7 bits a byte cost; rzCOBS packs tighter but has no byte to tell a packet from text. The time is absolute,
 //! so each packet stands for itself. The decoder is `tools/src/defmt_log.rs`.
 
