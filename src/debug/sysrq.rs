@@ -10,7 +10,7 @@
 //!
 //! Neighbours: `drivers::serial` (BREAK), `show` (threads, cores, locks).
 
-use super::detectors::watchdog::touch_nmi_watchdog;
+use super::detectors::watchdog;
 use super::panic;
 use super::report_log::Turn;
 use super::show;
@@ -21,7 +21,7 @@ use crate::mm::page_alloc;
 use crate::platform::hardware;
 use crate::sched::thread;
 use crate::time::{hrtimer, tick, timer};
-use crate::{cpu, sched, time};
+use crate::{cpu, time};
 
 /// A key and what it does.
 #[derive(Clone, Copy, Debug)]
@@ -80,11 +80,11 @@ pub fn handle(key: u8) -> bool {
     found.is_some()
 }
 
-/// Before the rings are full, and before the level is what it was.
-fn send_what_was_said() {
-    serial::flush();
-    touch_nmi_watchdog();
-    sched::touch_softlockup_watchdog();
+/// Before the rings are full, and before the level is what it was. False if the wire takes nothing: then it is no use to go on.
+fn send_what_was_said() -> bool {
+    let is_sent = serial::flush();
+    watchdog::excuse_this_core();
+    is_sent
 }
 
 fn reboot() {
@@ -105,14 +105,18 @@ fn help() {
 fn show_backtraces() {
     for cpu in cpu::online() {
         show::core(KERN_NOTICE, cpu);
-        send_what_was_said();
+        if !send_what_was_said() {
+            break;
+        }
     }
 }
 
 fn show_tasks() {
     for thread in thread::all() {
         show::task(KERN_NOTICE, &thread);
-        send_what_was_said();
+        if !send_what_was_said() {
+            break;
+        }
     }
 }
 
@@ -125,7 +129,9 @@ fn show_blocked() {
         if let Some(owner) = thread.task().waits_for() {
             show::line(KERN_NOTICE, format_args!("  it waits for a mutex that {owner} holds"));
         }
-        send_what_was_said();
+        if !send_what_was_said() {
+            break;
+        }
     }
     show::line(KERN_NOTICE, format_args!("sysrq: {nr_blocked} threads in state D"));
 }

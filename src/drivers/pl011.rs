@@ -31,7 +31,7 @@ pub use panic_port::PanicPort;
 /// [`PanicPort::panic_putc`].
 const MAX_POLLS: u32 = 20_000;
 /// Entries of each FIFO.
-const FIFO_DEPTH: usize = 16;
+pub const FIFO_DEPTH: usize = 16;
 /// Characters received before the set-up that are kept.
 const EARLY_MAX: usize = 256;
 

@@ -4,12 +4,13 @@
 //! transmit interrupt drains; who logs from an interrupt or under a lock only makes the UART's line pending (`kick`), so no I/O happens there.
 //! A line or packet that the log has begun is ended before the terminal goes on; the terminal's unfinished line (the prompt) does not hold up the log.
 //! BREAK and a key within [`SYSRQ_WINDOW`] are not input but a call for `debug::sysrq`, made by the handler itself.
-//! When the input queue is full the receive interrupt is paused instead of dropping bytes: an emulator or a sender with flow control waits.
+//! When the input queue is full the receive interrupt is paused instead of dropping bytes: an emulator or a sender with flow control waits. A queue that
+//! nobody reads for [`READER_LIMIT`] drops what comes, counted, so that SysRq is heard where the reader hangs.
 //!
 //! # Locks
 //! `STATE` is an irq-off spinlock, innermost; nothing is logged under it.
 
-use super::pl011::{LineSnapshot, PanicPort, Pl011, RxEvent};
+use super::pl011::{self, LineSnapshot, PanicPort, Pl011, RxEvent};
 use crate::cpu;
 use crate::cpu::task::{TaskState, set_current_state};
 use crate::debug::panic;
@@ -34,6 +35,8 @@ const SYSRQ_WINDOW: Duration = Duration::from_secs(5);
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 /// How long a thread sleeps for room in the queue.
 const ROOM_POLL: Duration = Duration::from_millis(10);
+/// How long the receiver is paused for a reader that takes nothing.
+const READER_LIMIT: Duration = Duration::from_secs(5);
 /// Received bytes must leave this much room again before a paused receiver goes on.
 const RX_RESUME_ROOM: usize = RX_BYTES / 2;
 
@@ -45,7 +48,9 @@ struct State {
     log: OpenLine,
     tx: ByteQueue<TX_BYTES>,
     rx: ByteQueue<RX_BYTES>,
-    is_paused: bool,
+    input: Input,
+    /// When the receiver was paused, or the reader last took a byte since.
+    paused_at: Duration,
     /// Up to this time of the clock since boot the next byte is a key for SysRq: a BREAK came. Zero: none did; that and the rest of an unused state being
     /// all zero, the buffers take no room in the image.
     sysrq_until: Duration,
@@ -54,12 +59,23 @@ struct State {
     figures: Figures,
 }
 
+/// What becomes of a byte that is received.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Input {
+    /// It is queued.
+    Open,
+    /// It stays in the FIFO: the queue is full.
+    Paused,
+    /// It is queued if there is room, else dropped: nobody reads.
+    Unread,
+}
+
 /// What the line has seen.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Figures {
     /// Bytes received and queued.
     pub received: u64,
-    /// Bytes that the hardware lost because nobody read them in time.
+    /// Bytes that were lost because nobody read them in time.
     pub overruns: u64,
     /// Bytes with a framing or parity error.
     pub errors: u64,
@@ -109,14 +125,7 @@ pub fn figures() -> Figures {
 
 /// Handler of the UART's line. Context: hardirq.
 pub fn on_interrupt(_data: usize) -> IrqReturn {
-    let mut sysrq_key = None;
-    if let Some(state) = STATE.lock().as_mut() {
-        let _ = state.port().take_causes();
-        state.receive();
-        state.transmit();
-        sysrq_key = state.sysrq_key.take();
-    }
-    if let Some(key) = sysrq_key {
+    while let Some(key) = serve() {
         upcalls::sysrq(key);
     }
     if HAS_INPUT.load(Ordering::Acquire) {
@@ -125,6 +134,19 @@ pub fn on_interrupt(_data: usize) -> IrqReturn {
     // The queue may have room again for what the log has kept back, and a kick comes here too.
     log::drain();
     IrqReturn::Handled
+}
+
+/// Moves the bytes. A key for SysRq stops it, so that each is answered.
+fn serve() -> Option<u8> {
+    let mut state = STATE.lock();
+    let state = state.as_mut()?;
+    let _ = state.port().take_causes();
+    state.receive();
+    state.transmit();
+    if state.input == Input::Paused {
+        state.look_at_reader();
+    }
+    state.sysrq_key.take()
 }
 
 /// How the line is set, for the audit. `None` before there is a console.
@@ -140,7 +162,8 @@ impl State {
             log: OpenLine::NONE,
             tx: ByteQueue::new(),
             rx: ByteQueue::new(),
-            is_paused: false,
+            input: Input::Open,
+            paused_at: Duration::ZERO,
             sysrq_until: Duration::ZERO,
             sysrq_key: None,
             figures,
@@ -157,13 +180,15 @@ impl State {
     }
 
     fn receive(&mut self) {
-        while self.rx.room() > 0 {
+        while self.sysrq_key.is_none() && (self.rx.room() > 0 || self.input == Input::Unread) {
             let Some(event) = self.port().read_event() else { break };
             self.take(event);
         }
-        if self.rx.room() == 0 && !self.is_paused {
-            self.is_paused = true;
+        if self.rx.room() == 0 && self.input == Input::Open {
+            self.input = Input::Paused;
+            self.paused_at = time::uptime();
             self.port().pause_receive();
+            log::retry_at_tick();
         }
         HAS_INPUT.store(!self.rx.is_empty(), Ordering::Release);
     }
@@ -171,19 +196,45 @@ impl State {
     fn take(&mut self, event: RxEvent) {
         match event {
             RxEvent::Byte(byte) if self.is_sysrq() => self.sysrq_key = Some(byte),
-            RxEvent::Byte(byte) => {
-                self.figures.received += 1;
-                self.rx.push(byte);
-            }
+            RxEvent::Byte(byte) => self.queue_input(byte),
             RxEvent::Overrun(byte) => {
                 self.figures.overruns += 1;
-                self.rx.push(byte);
+                self.queue_input(byte);
             }
             RxEvent::Break => {
                 self.figures.breaks += 1;
                 self.sysrq_until = time::uptime() + SYSRQ_WINDOW;
             }
             RxEvent::ParityError(_) | RxEvent::FramingError(_) => self.figures.errors += 1,
+        }
+    }
+
+    fn queue_input(&mut self, byte: u8) {
+        if self.rx.push(byte) {
+            self.figures.received += 1;
+        } else {
+            self.figures.overruns += 1;
+        }
+    }
+
+    /// Ends a pause in which nobody has read for long. What is in the FIFO is older than whoever sends a BREAK now to find out why, so it goes first.
+    fn look_at_reader(&mut self) {
+        if time::uptime().saturating_sub(self.paused_at) < READER_LIMIT {
+            log::retry_at_tick();
+            return;
+        }
+        self.input = Input::Unread;
+        self.take_backlog();
+        self.port().resume_receive();
+    }
+
+    /// Takes what gathered in the FIFO during a pause. A BREAK among it is no call for SysRq: what follows it may have come before it, as an emulator puts
+    /// one into a full FIFO over the oldest byte.
+    fn take_backlog(&mut self) {
+        for _ in 0..=pl011::FIFO_DEPTH {
+            let Some(event) = self.port().read_event() else { break };
+            self.take(event);
+            self.sysrq_until = Duration::ZERO;
         }
     }
 
@@ -241,10 +292,16 @@ impl State {
 
     fn take_input(&mut self) -> Option<u8> {
         let byte = self.rx.pop();
-        if self.is_paused && self.rx.room() >= RX_RESUME_ROOM {
-            self.is_paused = false;
-            self.port().resume_receive();
-            self.receive();
+        match self.input {
+            Input::Open => {}
+            Input::Paused if self.rx.room() < RX_RESUME_ROOM => self.paused_at = time::uptime(),
+            Input::Paused => {
+                self.input = Input::Open;
+                self.take_backlog();
+                self.port().resume_receive();
+                self.receive();
+            }
+            Input::Unread => self.input = Input::Open,
         }
         HAS_INPUT.store(!self.rx.is_empty(), Ordering::Release);
         byte
@@ -266,6 +323,8 @@ fn write_all(bytes: &[u8], queue: fn(&mut State, &[u8]) -> usize) {
 fn wait_for_room() {
     let polled = LINE.load(Ordering::Acquire) == 0 || arch::irq::is_masked();
     if polled {
+        // The line that the log has begun may be what is waited for.
+        log::drain();
         if let Some(state) = STATE.lock().as_mut() {
             state.transmit();
         }
@@ -286,13 +345,18 @@ fn send_what_waits(port: &PanicPort) {
         while let Some(byte) = state.tx.pop() {
             port.panic_putc(byte);
         }
+        // The log's line is in the queue as far as there was room; it will be said once more, whole.
+        if mem::replace(&mut state.log, OpenLine::NONE).is_open() {
+            port.panic_putc(b'\r');
+            port.panic_putc(b'\n');
+        }
     }
 }
 
-/// Waits until all that was said has left the wire, at most a few seconds: after this a reset loses nothing.
+/// Waits until all that was said has left the wire, at most a few seconds: after this a reset loses nothing. False if it has not.
 ///
 /// Context: any but with the console's lock held; polls.
-pub fn flush() {
+pub fn flush() -> bool {
     let deadline = time::uptime() + FLUSH_LIMIT;
     loop {
         let has_more = log::drain();
@@ -300,15 +364,15 @@ pub fn flush() {
             state.transmit();
             state.tx.len()
         });
-        if (left == 0 && !has_more) || time::uptime() >= deadline {
+        if left == 0 && !has_more {
             break;
+        }
+        if time::uptime() >= deadline {
+            return false;
         }
         arch::relax();
     }
-    if let Some(state) = STATE.lock().as_mut() {
-        // A transmitter that is stuck has no more to lose.
-        let _ = state.port().flush();
-    }
+    STATE.lock().as_mut().is_none_or(|state| state.port().flush().is_ok())
 }
 
 impl log::Console for SerialConsole {
@@ -344,7 +408,14 @@ pub fn try_read() -> Option<u8> {
     if !HAS_INPUT.load(Ordering::Acquire) {
         return None;
     }
-    STATE.lock().as_mut().and_then(State::take_input)
+    let mut state = STATE.lock();
+    let state = state.as_mut()?;
+    let byte = state.take_input();
+    if state.sysrq_key.is_some() {
+        // For the handler to answer.
+        tetra_console_kick();
+    }
+    byte
 }
 
 /// Sends all of `bytes` as they are, waiting for room. Context: thread; sleeps where interrupts drain the queue, else polls.

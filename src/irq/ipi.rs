@@ -65,7 +65,7 @@ per_cpu! {
 #[track_caller]
 pub fn call_on(cpu: usize, f: impl Fn() + Sync) -> Result<(), CpuOffline> {
     let _pinned = PreemptGuard::new();
-    let mask = 1u32.checked_shl(cpu as u32).ok_or(CpuOffline(cpu))?;
+    let mask = u32::try_from(cpu).ok().and_then(|cpu| 1u32.checked_shl(cpu)).ok_or(CpuOffline(cpu))?;
     call_mask(mask, &f).map_err(|_| CpuOffline(cpu))
 }
 

@@ -407,6 +407,9 @@ fn mask_until_done(line: u16, action: &Slot) {
     // Pairs with the fence in `enable`.
     fence(Ordering::SeqCst);
     upcalls::irqchip_set_enabled(line, false);
+    // The thread may just have ended an earlier run: it found MASKED, opened, and the line was masked after that. It will run once more, for this
+    // interrupt, and must find MASKED then.
+    action.oneshot.store(MASKED, Ordering::Relaxed);
 }
 
 /// Waits, in the thread of a threaded action, until its handler asks for it. False if the thread shall end.

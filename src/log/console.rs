@@ -62,6 +62,8 @@ pub enum Mode {
 static MODE: AtomicU8 = AtomicU8::new(Mode::Silent as u8);
 static SLOTS: [Slot; NR_CONSOLES] = [const { Slot::new() }; NR_CONSOLES];
 static NR_SLOTS: AtomicUsize = AtomicUsize::new(0);
+/// The next tick shall kick the consoles: see [`retry_at_tick`].
+static RETRIES: AtomicBool = AtomicBool::new(false);
 
 struct Slot {
     console: Once<&'static dyn Console>,
@@ -85,8 +87,10 @@ unsafe impl Sync for Slot {}
 /// Why a drainer stopped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stopped {
-    /// All is shown, or the device is full, or a message is still being written: whoever changes that asks again.
+    /// All is shown, or the device is full: whoever changes that asks again.
     NothingToDo,
+    /// A message is still being written. Its end asks again; a tick does too, since it may never end and patience with it has a limit.
+    Waiting,
     /// It has worked enough for one call.
     Tired,
 }
@@ -101,10 +105,10 @@ impl Slot {
         }
     }
 
-    /// True if it stopped with more to show.
+    /// True if it stopped with more to show, or another drainer is at it.
     fn drain(&self, console: &dyn Console, mode: Mode) -> bool {
         if !self.flag.request() {
-            return false;
+            return true;
         }
         loop {
             self.flag.take_up();
@@ -117,7 +121,10 @@ impl Slot {
                 return true;
             }
             if self.flag.is_done() {
-                return false;
+                if stopped == Stopped::Waiting {
+                    retry_at_tick();
+                }
+                return stopped == Stopped::Waiting;
             }
         }
     }
@@ -141,7 +148,8 @@ impl Work {
             self.line = match self.reader.advance() {
                 Step::Record(record) => threshold::is_shown(record.level()).then(|| Printer::of_record(record, Style::Plain)),
                 Step::Lost(lost) => Some(Printer::of_lost(lost)),
-                Step::Waiting | Step::End => return Stopped::NothingToDo,
+                Step::Waiting => return Stopped::Waiting,
+                Step::End => return Stopped::NothingToDo,
             };
         }
     }
@@ -220,7 +228,7 @@ pub(super) fn wake(_level: Level) {
 }
 
 /// Shows on every console what it has not shown, as far as the device takes it. What `upcalls::console_kick` has called soon, and a driver calls when its
-/// device has room again. True if it has stopped with more to show: it has asked to be called again.
+/// device has room again. True if there is more to show, of which another drainer, a kick or a tick will take care.
 ///
 /// Context: any; never sleeps, holds the core (not its interrupts) while it works. Bounded work a call in [`Mode::Deferred`].
 pub fn drain() -> bool {
@@ -230,6 +238,19 @@ pub fn drain() -> bool {
     }
     let _pinned = cpu::PreemptGuard::new(); // a drainer that is switched out would keep the flag
     consoles().fold(false, |has_more, (slot, console)| slot.drain(console, mode) | has_more)
+}
+
+/// Has the consoles kicked at the next tick: for what nobody else will bring to an end. Context: any.
+pub fn retry_at_tick() {
+    RETRIES.store(true, Ordering::Relaxed);
+}
+
+/// Kicks the consoles if that was asked for. Context: hardirq, at each tick of each core.
+#[inline]
+pub fn on_tick() {
+    if RETRIES.load(Ordering::Relaxed) && RETRIES.swap(false, Ordering::Relaxed) {
+        upcalls::console_kick();
+    }
 }
 
 fn consoles() -> impl Iterator<Item = (&'static Slot, &'static dyn Console)> {

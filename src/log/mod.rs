@@ -45,8 +45,8 @@ pub use level::*;
 
 pub use self::{
     console::{
-        Console, Mode, PanicWriter, drain, flush_in_panic, mode, names as console_names, panic_writer, register as register_console,
-        set_mode,
+        Console, Mode, PanicWriter, drain, flush_in_panic, mode, names as console_names, on_tick, panic_writer,
+        register as register_console, retry_at_tick, set_mode,
     },
     dmesg::{Query, clear},
     facade::install as install_facade,

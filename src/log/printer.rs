@@ -143,14 +143,19 @@ impl Printer {
 
     fn fill_text<const WORDS: usize>(&mut self, reader: &Reader<WORDS>, record: &Record) -> Stage {
         let mut words = [0; FETCH_WORDS];
-        let bytes = match fetch(reader, record, self.taken, &mut words) {
-            Ok(bytes) => as_bytes(&words).skip(self.taken % 8).take(bytes),
+        let (bytes, nr_bytes) = match fetch(reader, record, self.taken, &mut words) {
+            Ok(nr_bytes) => (as_bytes(&words).skip(self.taken % 8).take(nr_bytes), nr_bytes),
             Err(Overwritten) => {
                 self.put(format_args!("<overwritten>\n"));
                 return Stage::End;
             }
         };
+        let end = self.taken + nr_bytes;
         for byte in bytes {
+            // A character that this fetch cuts comes whole with the next: a piece is text for whoever prints it.
+            if end < record.len() && self.taken + utf8_len(byte) > end {
+                break;
+            }
             self.taken += 1;
             let is_last = self.taken == record.len();
             if byte != b'\n' {
@@ -201,6 +206,14 @@ fn fetch<const WORDS: usize>(
     let nr_words = (taken % 8 + bytes).div_ceil(8);
     reader.copy(record, (taken / 8 * 8) as u32, &mut words[..nr_words])?;
     Ok(bytes)
+}
+
+/// Bytes of the character that `byte` begins; 1 if it begins none.
+const fn utf8_len(byte: u8) -> usize {
+    match byte.leading_ones() {
+        len @ 2..=4 => len as usize,
+        _ => 1,
+    }
 }
 
 fn as_bytes(words: &[u64; FETCH_WORDS]) -> impl Iterator<Item = u8> {

@@ -22,6 +22,8 @@ pub struct Reader<const WORDS: usize = RING_WORDS> {
     at: [Place; NR_CPUS],
     /// The number at this cursor is not known yet, so what is missing before it is no loss.
     is_fresh: [bool; NR_CPUS],
+    /// Messages begun before this time are passed over.
+    since: u64,
     patience: Patience,
     waiting: Option<Waiting>,
 }
@@ -142,23 +144,20 @@ impl Reader {
     /// Context: any.
     #[must_use]
     pub fn from_newest() -> Reader {
-        let mut reader = Reader::over(&RINGS);
-        for (ring, (at, is_fresh)) in RINGS.iter().zip(reader.at.iter_mut().zip(reader.is_fresh.iter_mut())) {
-            (*at, *is_fresh) = (ring.newest(), false);
-        }
-        reader
+        // Not where the rings end: a writer that has reserved more than it needs may still give words back from there.
+        Reader { since: arch::counter::now(), ..Reader::over(&RINGS) }
     }
 }
 
 impl<const WORDS: usize> Reader<WORDS> {
     pub(super) const fn over(rings: &'static [Ring<WORDS>; NR_CPUS]) -> Self {
         let at = [Place { seq: 0, pos: 0 }; NR_CPUS];
-        Self { rings, at, is_fresh: [true; NR_CPUS], patience: Patience::Wait, waiting: None }
+        Self { rings, at, is_fresh: [true; NR_CPUS], since: 0, patience: Patience::Wait, waiting: None }
     }
 
     /// A reader that goes on at `at` and counts what it missed since.
     pub(super) fn resume(rings: &'static [Ring<WORDS>; NR_CPUS], at: [Place; NR_CPUS], patience: Patience) -> Self {
-        Self { rings, at, is_fresh: [false; NR_CPUS], patience, waiting: None }
+        Self { rings, at, is_fresh: [false; NR_CPUS], since: 0, patience, waiting: None }
     }
 
     /// Where the reader stands on each ring.
@@ -180,6 +179,9 @@ impl<const WORDS: usize> Reader<WORDS> {
                         return Step::Lost(lost);
                     }
                     self.at[cpu] = Place { seq: meta.seq.wrapping_add(1), pos: pos.wrapping_add(words) };
+                    if ticks < self.since {
+                        continue;
+                    }
                     return Step::Record(Record { cpu, pos, ticks, meta });
                 }
                 Peek::Empty => return Step::End,

@@ -271,6 +271,20 @@ fn any_length_is_shown_whole_in_pieces_taken_one_byte_at_a_time() {
 }
 
 #[test]
+fn a_character_is_never_split_between_two_pieces() {
+    let rings = rings::<1024>();
+    for before in 0..60 {
+        assert!(put(&rings[0], before, KERN_INFO, &format!("{}é€𝄞", "x".repeat(before as usize))));
+    }
+    let mut reader = Reader::over(rings);
+    while let Step::Record(record) = reader.advance() {
+        let mut whole = String::new();
+        Printer::of_record(record, Style::Plain).print(&reader, |piece| whole += std::str::from_utf8(piece).expect("whole characters"));
+        assert!(whole.ends_with("é€𝄞\n"), "{whole}");
+    }
+}
+
+#[test]
 fn queries_filter_by_level_and_text() {
     let rings = rings::<256>();
     for (i, (level, text)) in [(KERN_ERR, "gic: bad"), (KERN_INFO, "gic: good"), (KERN_WARNING, "uart: bad")].into_iter().enumerate() {

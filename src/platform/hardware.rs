@@ -87,7 +87,8 @@ pub fn start_heartbeat() -> bool {
 /// What was said leaves the wire before the machine ends. A panic has sent all it had to say, and takes no lock.
 fn say_last_words() {
     if !panic::is_panicking() {
-        serial::flush();
+        // A wire that takes nothing has no say in whether the machine goes off.
+        let _ = serial::flush();
     }
 }
 

@@ -104,7 +104,7 @@ impl Builder {
 
     /// On core `cpu` for good, whatever is asked of its affinity later: Linux's `kthread_bind`.
     pub fn bind(self, cpu: usize) -> Self {
-        Self { affinity: 1u32.checked_shl(cpu as u32).unwrap_or(0), is_bound: true, ..self }
+        Self { affinity: u32::try_from(cpu).ok().and_then(|cpu| 1u32.checked_shl(cpu)).unwrap_or(0), is_bound: true, ..self }
     }
 
     /// Only on the cores of `mask`.

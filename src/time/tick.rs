@@ -17,6 +17,7 @@ use super::{hrtimer, timer};
 use crate::arch::counter;
 use crate::cpu;
 use crate::irq::{IrqReturn, softirq, wild_line};
+use crate::log;
 use crate::per_cpu;
 use crate::sched;
 use crate::sync::rcu;
@@ -74,6 +75,7 @@ fn tick() {
     wild_line::look_for_storm();
     sched::on_tick(super::jiffies());
     rcu::on_tick();
+    log::on_tick();
     softirq::mark_if_pending();
 }
 

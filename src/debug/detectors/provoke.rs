@@ -63,7 +63,7 @@ fn spin_with_irqs_off(time: Duration) {
 
 #[inline(always)]
 fn spin(time: Duration) {
-    let end = time::uptime() + time;
+    let end = time::uptime().saturating_add(time);
     while time::uptime() < end {
         arch::relax();
     }

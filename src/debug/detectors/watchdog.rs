@@ -104,6 +104,19 @@ pub fn touch_nmi_watchdog() {
     }
 }
 
+/// Tells both detectors that the handler which runs here takes long. A soft lockup that was reported goes on: only a switch point ends it.
+///
+/// Context: hardirq, or a thread that does not migrate.
+pub fn excuse_this_core() {
+    touch_nmi_watchdog();
+    let watch = WATCH.this();
+    let is_reported = watch.soft_reported.load(Relaxed) != 0;
+    sched::touch_softlockup_watchdog();
+    if is_reported {
+        watch.soft_reported.store(sched::switch_point::last_of(cpu::id()), Relaxed);
+    }
+}
+
 fn restart_here() {
     let timer = &TIMERS[cpu::id()];
     let watch = WATCH.this();

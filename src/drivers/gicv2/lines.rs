@@ -10,6 +10,7 @@ use core::fmt;
 use tock_registers::interfaces::{Readable, Writeable};
 
 use super::{CpuMask, Gicv2, IntId};
+use crate::arch::barrier;
 use crate::util::errno::Errno;
 
 /// What makes a line pending.
@@ -112,6 +113,8 @@ impl Gicv2 {
     /// Context: any.
     pub fn set_pending(&self, line: IntId) -> Result<(), GicError> {
         let (word, bit) = self.locate_device_line(line)?;
+        // What the handler shall find: as before an SGI, see the head of `gicv2`.
+        barrier::dsb_ishst();
         self.distributor.ispendr[word].set(bit);
         Ok(())
     }

@@ -7,6 +7,7 @@ use crate::sched::{self, kthread};
 use crate::shell;
 use crate::sync::Completion;
 use crate::sync::atomic::AtomicU64;
+use crate::util::scope_guard::ScopeGuard;
 use arrayvec::ArrayVec;
 use core::time::Duration;
 
@@ -41,6 +42,11 @@ fn run(book: &mut Notebook<'_>) -> Result<(), ViewError> {
             Err(error) => all_made = Err(error),
         }
     }
+    // However this ends, nobody waits for ever, nor into the next run.
+    let waiters = ScopeGuard::new(waiters, |waiters| {
+        DONE.complete_all();
+        waiters.into_iter().for_each(|waiter| _ = waiter.join());
+    });
     sched::msleep(20);
 
     book.wrong("complete(), as the notes have it: \"wakes all waiting tasks\"")?;
@@ -55,7 +61,7 @@ fn run(book: &mut Notebook<'_>) -> Result<(), ViewError> {
     let woken = woken_after(WAITERS);
     book.value("woken now", woken)?;
     book.claim("all", woken == WAITERS)?;
-    for waiter in waiters {
+    for waiter in waiters.dismiss() {
         waiter.join().map_err(crate::util::errno::Errno::from)?;
     }
     all_made.map_err(crate::util::errno::Errno::from)?;

@@ -98,7 +98,9 @@ fn contest(hold: impl Fn() + Sync) -> Result<Contest, Errno> {
     IS_OVER.set(false);
     let mut counters = ArrayVec::<_, NR_CPUS>::new();
     for cpu in cpu::online() {
-        counters.push(Builder::new("lab left over").bind(cpu).priority(Priority::LOWEST).run(count_what_is_left)?);
+        let counter = Builder::new("lab left over").bind(cpu).priority(Priority::LOWEST).run(count_what_is_left);
+        // Those that were made would count for ever.
+        counters.push(counter.inspect_err(|_| IS_OVER.set(true))?);
     }
     let nr_holds = AtomicU64::new(0);
     let (result, time) = team::timed(|| {
