@@ -43,6 +43,13 @@ pub struct Condvar {
 
 impl Condvar {
     /// Nobody waits.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::Condvar;
+    /// static CAME: Condvar = Condvar::new();
+    /// CAME.notify_all(); // nobody waits: nothing happens
+    /// ```
     pub const fn new() -> Self {
         Self { nr_notified: AtomicU32::new(0), room: WaitRoom::new() }
     }

@@ -59,6 +59,13 @@ unsafe impl<T: ?Sized + Send, R: RawLock, G: Policy> Send for Lock<T, R, G> {}
 
 impl<T, R: RawLock, G: Policy> Lock<T, R, G> {
     /// A free lock around `data`. The place of this call is the lock's class.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SpinLock;
+    /// static COUNT: SpinLock<u32> = SpinLock::new(7);
+    /// assert_eq!(*COUNT.lock(), 7);
+    /// ```
     #[track_caller]
     pub const fn new(data: T) -> Self {
         Self { raw: R::INIT, meta: LockMeta::new(), _policy: PhantomData, data: UnsafeCell::new(data) }

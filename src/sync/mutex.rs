@@ -56,6 +56,13 @@ unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
 
 impl<T> Mutex<T> {
     /// A free mutex around `data`. The place of this call is its class.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::Mutex;
+    /// static NAMES: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+    /// assert!(!NAMES.is_locked());
+    /// ```
     #[track_caller]
     pub const fn new(data: T) -> Self {
         Self { raw: RawMutex::new(), data: UnsafeCell::new(data) }

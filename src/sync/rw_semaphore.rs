@@ -107,6 +107,13 @@ unsafe impl<T: ?Sized + Send> Send for RwSemaphore<T> {}
 
 impl<T> RwSemaphore<T> {
     /// A free semaphore around `data`. The place of this call is its class.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::RwSemaphore;
+    /// static TABLE: RwSemaphore<[u32; 4]> = RwSemaphore::new([0; 4]);
+    /// assert!(!TABLE.is_locked());
+    /// ```
     #[track_caller]
     pub const fn new(data: T) -> Self {
         Self {

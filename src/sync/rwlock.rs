@@ -62,6 +62,13 @@ unsafe impl<T: ?Sized + Send, G: Policy> Send for RwLock<T, G> {}
 
 impl<T> RwLock<T> {
     /// A free lock around `data`, for threads. The place of this call is the lock's class.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::RwLock;
+    /// static LIMIT: RwLock<u32> = RwLock::new(100);
+    /// assert_eq!(*LIMIT.read(), 100);
+    /// ```
     #[track_caller]
     pub const fn new(data: T) -> Self {
         Self::with_policy(data)

@@ -96,6 +96,13 @@ pub struct SeqLock<T: SeqData, G: Policy = PreemptDisabled> {
 
 impl<T: SeqData> SeqLock<T> {
     /// A sequence lock around `data`, whose readers and writers are threads. The place of this call is the lock's class.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SeqLock;
+    /// static CLOCK: SeqLock<[u64; 2]> = SeqLock::new([0, 0]);
+    /// assert_eq!(CLOCK.nr_writes(), 0);
+    /// ```
     #[track_caller]
     pub const fn new(data: T) -> Self {
         Self::with_policy(data)

@@ -86,7 +86,7 @@ fn no_infallible_allocation() -> Result<()> {
 /// rustdoc's own tests, by hand: `cargo test` would build the tests' dependencies for the target as well, and they need `std`. What is not run is not
 /// linked either, so the library's metadata are enough. `src/lib.rs` makes the examples `no_std`.
 fn examples_for_target() -> Result<()> {
-    const TARGET_ONLY: &str = "src/irq src/time src/mm src/debug";
+    const TARGET_ONLY: &str = "src/arch src/irq src/time src/mm src/debug";
     let library = ["-p", "tetra", "--lib", "--features", "tetra/checks"];
     let mut build = kernel::cargo("check", kernel::Profile::Checked);
     build.args(library).arg("--message-format=json-render-diagnostics");

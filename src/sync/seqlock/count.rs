@@ -47,6 +47,13 @@ impl Sequence {
 
 impl SeqCount {
     /// A sequence with no writer.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SeqCount;
+    /// static COUNT: SeqCount = SeqCount::new();
+    /// assert_eq!(COUNT.nr_writes(), 0);
+    /// ```
     pub const fn new() -> Self {
         Self { sequence: AtomicU32::new(0) }
     }
