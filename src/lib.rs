@@ -22,6 +22,8 @@
 //! Contexts are in each doc comment: *hardirq* (an interrupt's handler, irqs masked), *softirq* (a bottom half), *thread*; "any" means all
 //! three. Where to begin reading: `boot/start.S`, then [`init`], then what you came for.
 #![cfg_attr(not(test), no_std)]
+// Examples as well. Within `cfg_attr`, since rustdoc gives one that says `no_std` plainly no `main`.
+#![cfg_attr(target_os = "none", doc(test(attr(cfg_attr(all(), no_std)))))]
 #![cfg_attr(target_os = "none", feature(asm_goto_with_outputs))]
 
 #[cfg(target_os = "none")]

@@ -31,6 +31,13 @@ impl BottomHalfGuard {
     /// Switches bottom halves off. One instruction.
     ///
     /// Context: thread or softirq.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::cpu::{BottomHalfGuard, in_softirq, in_task};
+    /// let bottom_halves_off = BottomHalfGuard::new();
+    /// assert!(in_softirq() && in_task()); // off, but none is served
+    /// ```
     #[inline(always)]
     #[cfg_attr(feature = "debug", track_caller)]
     #[expect(clippy::new_without_default, reason = "a guard is made on purpose, never by a derived Default")]
@@ -63,6 +70,12 @@ pub(crate) unsafe fn end_section() {
 /// Linux's `local_bh_disable`, for pairs that no scope can hold. Prefer the guard.
 ///
 /// Context: thread or softirq.
+///
+/// # Examples
+/// ```
+/// tetra::cpu::local_bh_disable();
+/// assert!(tetra::cpu::in_softirq()); // owes a `local_bh_enable`
+/// ```
 #[inline(always)]
 #[cfg_attr(feature = "debug", track_caller)]
 pub fn local_bh_disable() {

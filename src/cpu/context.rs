@@ -12,6 +12,17 @@ use core::sync::atomic::Ordering;
 /// The counts without the work mark: 0 in a thread that may be preempted.
 ///
 /// Context: any.
+///
+/// # Examples
+/// ```
+/// use tetra::cpu::preempt_count;
+/// use tetra::sync::SpinLock;
+/// let lock = SpinLock::new(0);
+/// let held = lock.lock();
+/// assert_eq!(preempt_count(), 1);
+/// drop(held);
+/// assert_eq!(preempt_count(), 0);
+/// ```
 #[inline(always)]
 pub fn preempt_count() -> u32 {
     count::get() as u32
@@ -30,18 +41,35 @@ pub fn hardirq_count() -> u32 {
 }
 
 /// In a hardware interrupt's handler.
+///
+/// # Examples
+/// ```
+/// assert!(!tetra::cpu::in_hardirq()); // this is a thread
+/// ```
 #[inline(always)]
 pub fn in_hardirq() -> bool {
     hardirq_count() != 0
 }
 
 /// Linux's older name for `in_hardirq`.
+///
+/// # Examples
+/// ```
+/// assert_eq!(tetra::cpu::in_irq(), tetra::cpu::in_hardirq());
+/// ```
 #[inline(always)]
 pub fn in_irq() -> bool {
     in_hardirq()
 }
 
 /// Serving a softirq, or bottom halves are off.
+///
+/// # Examples
+/// ```
+/// use tetra::cpu::{BottomHalfGuard, context, in_softirq};
+/// let bottom_halves_off = BottomHalfGuard::new();
+/// assert!(in_softirq() && !context::in_serving_softirq());
+/// ```
 #[inline(always)]
 pub fn in_softirq() -> bool {
     preempt_count() & 0xff00 != 0
@@ -54,12 +82,28 @@ pub fn in_serving_softirq() -> bool {
 }
 
 /// In a hardirq, in a softirq, or with bottom halves off.
+///
+/// # Examples
+/// ```
+/// use tetra::cpu::{BottomHalfGuard, PreemptGuard, in_interrupt};
+/// let preemption_off = PreemptGuard::new();
+/// assert!(!in_interrupt());
+/// let bottom_halves_off = BottomHalfGuard::new();
+/// assert!(in_interrupt());
+/// ```
 #[inline(always)]
 pub fn in_interrupt() -> bool {
     preempt_count() & 0xfff00 != 0
 }
 
 /// In a thread: neither in a hardirq nor serving a softirq.
+///
+/// # Examples
+/// ```
+/// use tetra::cpu::{BottomHalfGuard, in_task};
+/// let bottom_halves_off = BottomHalfGuard::new();
+/// assert!(in_task()); // a thread still, although it may not sleep
+/// ```
 #[inline(always)]
 pub fn in_task() -> bool {
     preempt_count() & (0xf_0000 | count::SOFTIRQ_ONE as u32) == 0

@@ -33,6 +33,16 @@ impl IrqGuard {
     /// Masks interrupts, whatever their state: Linux's `local_irq_save`.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::cpu::{IrqGuard, is_atomic};
+    /// let (outer, inner) = (IrqGuard::new(), IrqGuard::new());
+    /// drop(outer);
+    /// assert!(is_atomic()); // the inner one keeps interrupts off
+    /// drop(inner);
+    /// assert!(!is_atomic());
+    /// ```
     #[inline(always)]
     #[expect(clippy::new_without_default, reason = "a guard is made on purpose, never by a derived Default")]
     pub fn new() -> Self {

@@ -95,6 +95,14 @@ pub fn clear() {
 }
 
 /// What core `cpu` counted: the buckets, and the longest in counter ticks. Context: any.
+///
+/// # Examples
+/// ```
+/// use tetra::cpu::latency::{self, Latency};
+/// latency::clear();
+/// let (buckets, longest) = latency::of_core(0, Latency::IrqsOff);
+/// assert_eq!((buckets.iter().sum::<u32>(), longest), (0, 0));
+/// ```
 pub fn of_core(cpu: usize, kind: Latency) -> ([u32; NR_BUCKETS], u64) {
     let histogram = &HISTOGRAMS.on(cpu)[kind as usize];
     (histogram.buckets.each_ref().map(|bucket| bucket.load(Relaxed)), histogram.longest.load(Relaxed))

@@ -25,6 +25,13 @@ impl<T: Sync> PerCpu<T> {
     /// Calls `f` with this core's copy, preemption off meanwhile.
     ///
     /// Context: any. An interrupt may use the same copy meanwhile: the type's own atomics order the two.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::atomic::AtomicU32;
+    /// tetra::per_cpu! { static TICKS: AtomicU32 = AtomicU32::new(0); }
+    /// assert_eq!(TICKS.with(|ticks| ticks.inc_return()), 1);
+    /// ```
     #[inline(always)]
     pub fn with<R>(&self, f: impl FnOnce(&T) -> R) -> R {
         let _pinned = PreemptGuard::new();
@@ -34,6 +41,14 @@ impl<T: Sync> PerCpu<T> {
     /// This core's copy.
     ///
     /// Context: any; it is the copy of the core on which this was called. Pin the thread if it must still be that core when it is used.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::atomic::AtomicU32;
+    /// tetra::per_cpu! { static TICKS: AtomicU32 = AtomicU32::new(0); }
+    /// TICKS.this().inc();
+    /// assert_eq!(TICKS.on(tetra::cpu::id()).read(), 1);
+    /// ```
     #[inline(always)]
     pub fn this(&self) -> &'static T {
         #[cfg(target_os = "none")]
@@ -52,6 +67,14 @@ impl<T: Sync> PerCpu<T> {
     ///
     /// # Panics
     /// If there is no such core.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::atomic::AtomicU32;
+    /// tetra::per_cpu! { static TICKS: AtomicU32 = AtomicU32::new(0); }
+    /// TICKS.on(3).inc();
+    /// assert_eq!(TICKS.on(3).read(), 1);
+    /// ```
     #[inline]
     pub fn on(&self, cpu: usize) -> &'static T {
         #[cfg(target_os = "none")]
@@ -66,6 +89,14 @@ impl<T: Sync> PerCpu<T> {
     }
 
     /// The copies of all cores, in order.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::atomic::AtomicU32;
+    /// tetra::per_cpu! { static TICKS: AtomicU32 = AtomicU32::new(0); }
+    /// TICKS.on(3).inc();
+    /// assert_eq!(TICKS.iter().map(|ticks| ticks.read()).sum::<u32>(), 1);
+    /// ```
     pub fn iter(&self) -> impl Iterator<Item = &'static T> {
         (0..super::NR_CPUS).map(|cpu| self.on(cpu))
     }

@@ -29,6 +29,15 @@ impl PreemptGuard {
     /// Switches preemption off. One instruction.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::cpu::{PreemptGuard, preempt_count};
+    /// let pinned = PreemptGuard::new();
+    /// assert_eq!(preempt_count(), 1);
+    /// drop(pinned);
+    /// assert_eq!(preempt_count(), 0);
+    /// ```
     #[inline(always)]
     #[cfg_attr(feature = "debug", track_caller)]
     #[expect(clippy::new_without_default, reason = "a guard is made on purpose, never by a derived Default")]
@@ -61,6 +70,14 @@ pub(crate) unsafe fn end_section() {
 /// Linux's `preempt_disable`, for pairs that no scope can hold. Prefer the guard.
 ///
 /// Context: any.
+///
+/// # Examples
+/// ```
+/// use tetra::cpu::{preempt, preempt_count};
+/// preempt::preempt_disable();
+/// preempt::preempt_disable();
+/// assert_eq!(preempt_count(), 2); // owes two `preempt_enable`
+/// ```
 #[inline(always)]
 #[cfg_attr(feature = "debug", track_caller)]
 pub fn preempt_disable() {
@@ -103,6 +120,15 @@ pub unsafe fn preempt_enable() {
 ///
 /// # Safety
 /// As for [`preempt_enable`].
+///
+/// # Examples
+/// ```
+/// use tetra::cpu::{preempt, preempt_count};
+/// preempt::preempt_disable();
+/// // SAFETY: undoes the line above.
+/// unsafe { preempt::preempt_enable_no_resched() };
+/// assert_eq!(preempt_count(), 0);
+/// ```
 #[inline(always)]
 pub unsafe fn preempt_enable_no_resched() {
     check_depth("preempt_enable_no_resched");
@@ -122,6 +148,15 @@ fn check_depth(who: &str) {
 /// Linux's `get_cpu`: preemption off, and the number of the core on which it went off.
 ///
 /// Context: any.
+///
+/// # Examples
+/// ```
+/// use tetra::cpu::{self, preempt};
+/// let cpu = preempt::get_cpu();
+/// assert_eq!(cpu, cpu::id()); // until `put_cpu` nothing moves the thread
+/// // SAFETY: undoes `get_cpu`.
+/// unsafe { preempt::put_cpu() };
+/// ```
 #[inline]
 #[cfg_attr(feature = "debug", track_caller)]
 pub fn get_cpu() -> usize {
@@ -135,6 +170,15 @@ pub fn get_cpu() -> usize {
 ///
 /// # Safety
 /// It undoes one `get_cpu` of this thread; else as for [`preempt_enable`].
+///
+/// # Examples
+/// ```
+/// use tetra::cpu::{preempt, preempt_count};
+/// let _cpu = preempt::get_cpu();
+/// // SAFETY: undoes the line above.
+/// unsafe { preempt::put_cpu() };
+/// assert_eq!(preempt_count(), 0);
+/// ```
 #[inline]
 pub unsafe fn put_cpu() {
     // SAFETY: the caller's contract is this one's.

@@ -235,6 +235,17 @@ impl fmt::Display for Task {
 /// Says what the running thread is about to wait in; then it looks at its condition, and schedules if that does not hold.
 ///
 /// Context: thread. A full barrier between the store and everything after it; pairs with the one in `sched::wake`.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::cpu::task::{TaskState, set_current_state};
+/// use tetra::sync::atomic::AtomicBool;
+/// static HAS_DATA: AtomicBool = AtomicBool::new(false);
+/// set_current_state(TaskState::UNINTERRUPTIBLE);
+/// if HAS_DATA.read() {
+///     set_current_state(TaskState::RUNNING); // it came before this look: no sleep
+/// } // else `sched::schedule()`: who brings it from here on finds the state
+/// ```
 #[inline]
 pub fn set_current_state(state: TaskState) {
     current().set_state(state);

@@ -205,6 +205,19 @@ macro_rules! __bug_site {
 }
 
 /// Ends the running thread with an oops, or the kernel where a thread cannot end: Linux's `BUG`. Context: any.
+///
+/// # Examples
+/// ```should_panic
+/// fn step(state: u32) -> u32 {
+///     match state {
+///         0 => 1,
+///         1 => 0,
+///         _ => tetra::BUG!(),
+///     }
+/// }
+/// assert_eq!(step(0), 1);
+/// step(2);
+/// ```
 #[macro_export]
 macro_rules! BUG {
     () => {
@@ -213,6 +226,13 @@ macro_rules! BUG {
 }
 
 /// [`BUG!`], if the condition holds: Linux's `BUG_ON`. Context: any.
+///
+/// # Examples
+/// ```should_panic
+/// let nr_users = 1;
+/// tetra::BUG_ON!(nr_users < 0);
+/// tetra::BUG_ON!(nr_users != 0); // ends the thread
+/// ```
 #[macro_export]
 macro_rules! BUG_ON {
     ($condition:expr) => {
@@ -240,6 +260,12 @@ macro_rules! WARN_ON {
 }
 
 /// [`WARN_ON!`], the first time only; the condition is given each time. Context: any.
+///
+/// # Examples
+/// ```
+/// let left = 3;
+/// assert!(!tetra::WARN_ON_ONCE!(left > 3));
+/// ```
 #[macro_export]
 macro_rules! WARN_ON_ONCE {
     ($condition:expr) => {
@@ -261,6 +287,12 @@ macro_rules! __warn_on {
 }
 
 /// Reports a warning with a text if the condition holds, and gives the condition: Linux's `WARN`. Context: any.
+///
+/// # Examples
+/// ```
+/// let left = 3;
+/// assert!(!tetra::WARN!(left > 3, "{left} blocks are left"));
+/// ```
 #[macro_export]
 macro_rules! WARN {
     ($condition:expr, $($text:tt)+) => {
@@ -269,6 +301,12 @@ macro_rules! WARN {
 }
 
 /// [`WARN!`], the first time only. Context: any.
+///
+/// # Examples
+/// ```
+/// let left = 3;
+/// assert!(!tetra::WARN_ONCE!(left > 3, "{left} blocks are left"));
+/// ```
 #[macro_export]
 macro_rules! WARN_ONCE {
     ($condition:expr, $($text:tt)+) => {
@@ -290,6 +328,12 @@ macro_rules! __warn {
 }
 
 /// [`WARN!`], at most 10 times in 5 seconds: Linux's `WARN_RATELIMIT`. Context: any.
+///
+/// # Examples
+/// ```
+/// let left = 3;
+/// assert!(!tetra::WARN_RATELIMIT!(left > 3, "{left} blocks are left"));
+/// ```
 #[macro_export]
 macro_rules! WARN_RATELIMIT {
     ($condition:expr, $($text:tt)+) => {{

@@ -57,6 +57,12 @@ fn tetra_sysrq(key: u8) {
 /// Does what `key` stands for, and shows the answer on the console at once. An unknown key shows the help. False if it is unknown.
 ///
 /// Context: any.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::debug::sysrq;
+/// assert!(sysrq::handle(b't')); // all threads
+/// ```
 pub fn handle(key: u8) -> bool {
     let before = log::set_console_loglevel(u8::MAX);
     if let digit @ b'0'..=b'9' = key {

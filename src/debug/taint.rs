@@ -30,11 +30,26 @@ const ALL: [(Taint, char, &str); 4] =
 static TAINTED: AtomicU32 = AtomicU32::new(0);
 
 /// Notes what happened; it stays noted: Linux's `add_taint`. Context: any.
+///
+/// # Examples
+/// ```
+/// use tetra::debug::taint::{Taint, add_taint, get_taint};
+/// add_taint(Taint::Warn);
+/// assert_eq!(get_taint().bits(), 1 << 9); // as Linux's `/proc/sys/kernel/tainted`
+/// ```
 pub fn add_taint(taint: Taint) {
     TAINTED.fetch_or(1 << taint as u8, Ordering::Relaxed);
 }
 
 /// All that happened so far: Linux's `get_taint`. Context: any.
+///
+/// # Examples
+/// ```
+/// use tetra::debug::taint::{Taint, add_taint, get_taint};
+/// assert!(get_taint().is_empty());
+/// add_taint(Taint::Die);
+/// assert!(get_taint().contains(Taint::Die));
+/// ```
 pub fn get_taint() -> TaintSet {
     TaintSet(TAINTED.load(Ordering::Relaxed))
 }

@@ -62,6 +62,16 @@ per_cpu! {
 ///
 /// # Panics
 /// If irqs are off.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::sync::atomic::AtomicUsize;
+/// use tetra::{cpu, irq::ipi};
+/// let ran_on = AtomicUsize::new(0);
+/// ipi::call_on(3, || ran_on.set(cpu::id()))?; // may borrow: it has run when this returns
+/// assert_eq!(ran_on.read(), 3);
+/// # Ok::<(), ipi::CpuOffline>(())
+/// ```
 #[track_caller]
 pub fn call_on(cpu: usize, f: impl Fn() + Sync) -> Result<(), CpuOffline> {
     let _pinned = PreemptGuard::new();
@@ -73,6 +83,15 @@ pub fn call_on(cpu: usize, f: impl Fn() + Sync) -> Result<(), CpuOffline> {
 ///
 /// # Errors
 /// `CpuOffline` with the first core of the mask that does not run the kernel; then nobody was called.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::{irq::ipi, sync::atomic::AtomicU32};
+/// let nr_called = AtomicU32::new(0);
+/// ipi::call_on_mask(0b1010, || nr_called.inc())?; // cores 1 and 3
+/// assert_eq!(nr_called.read(), 2);
+/// # Ok::<(), ipi::CpuOffline>(())
+/// ```
 #[track_caller]
 pub fn call_on_mask(mask: u32, f: impl Fn() + Sync) -> Result<(), CpuOffline> {
     let _pinned = PreemptGuard::new();
@@ -80,6 +99,14 @@ pub fn call_on_mask(mask: u32, f: impl Fn() + Sync) -> Result<(), CpuOffline> {
 }
 
 /// Runs `f` on every core that runs the kernel, the caller's included. Rules as for `call_on`.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::{cpu, irq::ipi, sync::atomic::AtomicUsize};
+/// let nr_called = AtomicUsize::new(0);
+/// ipi::call_on_all(|| nr_called.inc());
+/// assert_eq!(nr_called.read(), cpu::nr_online());
+/// ```
 #[track_caller]
 pub fn call_on_all(f: impl Fn() + Sync) {
     let _pinned = PreemptGuard::new();
@@ -104,6 +131,14 @@ fn tetra_on_cores(mask: u32, f: &(dyn Fn() + Sync)) {
 }
 
 /// Runs `f` on every core that runs the kernel but the caller's. Rules as for `call_on`.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::{cpu, irq::ipi, sync::atomic::AtomicUsize};
+/// let nr_called = AtomicUsize::new(0);
+/// ipi::call_on_others(|| nr_called.inc());
+/// assert_eq!(nr_called.read(), cpu::nr_online() - 1);
+/// ```
 #[track_caller]
 pub fn call_on_others(f: impl Fn() + Sync) {
     let _pinned = PreemptGuard::new();
@@ -111,6 +146,14 @@ pub fn call_on_others(f: impl Fn() + Sync) {
 }
 
 /// Runs `f` in a hardirq of this core: it interrupts itself. For tests of what is different there. Rules as for `call_on`.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::{cpu, irq::ipi, sync::atomic::AtomicBool};
+/// let was_in_hardirq = AtomicBool::new(false);
+/// ipi::interrupt_self(|| was_in_hardirq.set(cpu::in_hardirq()));
+/// assert!(was_in_hardirq.read());
+/// ```
 #[track_caller]
 pub fn interrupt_self(f: impl Fn() + Sync) {
     let _pinned = PreemptGuard::new();
@@ -156,6 +199,18 @@ impl AsyncCall {
     ///
     /// # Errors
     /// `Offline`; `Busy` if it has not run since it was sent last.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::{irq::ipi::{AsyncCall, AsyncError}, sync::atomic::AtomicU32};
+    /// static NR_LOOKS: AtomicU32 = AtomicU32::new(0);
+    /// static LOOK: AsyncCall = AsyncCall::new(&|| NR_LOOKS.inc());
+    /// LOOK.send(2)?;
+    /// while LOOK.is_pending() {
+    ///     core::hint::spin_loop();
+    /// }
+    /// # Ok::<(), AsyncError>(())
+    /// ```
     pub fn send(&'static self, cpu: usize) -> Result<(), AsyncError> {
         if !cpu::is_online(cpu) {
             return Err(AsyncError::Offline);

@@ -157,6 +157,17 @@ impl From<IrqError> for Errno {
 ///
 /// # Errors
 /// `NoSuchLine`, `Busy`, `NoMemory`; nothing is changed then.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::irq::{self, IrqReturn};
+/// fn handler(port: usize) -> IrqReturn {
+///     if port == 1 { IrqReturn::Handled } else { IrqReturn::None }
+/// }
+/// let action = irq::request(153, "uart", handler, 1)?;
+/// irq::free(action)?;
+/// # Ok::<(), irq::IrqError>(())
+/// ```
 pub fn request(line: u16, name: &'static str, handler: Handler, data: usize) -> Result<Action, IrqError> {
     add(line, name, Sharing::Exclusive, NO_ONESHOT, handler, data)
 }
@@ -169,6 +180,18 @@ pub(super) fn request_oneshot(line: u16, name: &'static str, handler: Handler, d
 /// Gives line `line` to `handler` beside others that share it. All of them are called for each interrupt, in the order in which they came.
 ///
 /// Context and errors: as for [`request`].
+///
+/// # Examples
+/// ```no_run
+/// use tetra::irq::{self, IrqReturn};
+/// fn handler(port: usize) -> IrqReturn {
+///     if port == 1 { IrqReturn::Handled } else { IrqReturn::None }
+/// }
+/// let (one, other) = (irq::request_shared(153, "uart1", handler, 1)?, irq::request_shared(153, "uart2", handler, 2)?);
+/// irq::free(one)?; // the other keeps the line
+/// irq::free(other)?;
+/// # Ok::<(), irq::IrqError>(())
+/// ```
 pub fn request_shared(line: u16, name: &'static str, handler: Handler, data: usize) -> Result<Action, IrqError> {
     add(line, name, Sharing::Shared, NO_ONESHOT, handler, data)
 }
@@ -207,6 +230,17 @@ fn add(line: u16, name: &'static str, sharing: Sharing, oneshot: u8, handler: Ha
 ///
 /// # Errors
 /// `NotRequested` if that was done before.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::irq::{self, IrqReturn};
+/// fn handler(port: usize) -> IrqReturn {
+///     if port == 1 { IrqReturn::Handled } else { IrqReturn::None }
+/// }
+/// let action = irq::request(153, "uart", handler, 1)?;
+/// irq::free(action)?; // the handler runs nowhere any more: what it uses may go
+/// # Ok::<(), irq::IrqError>(())
+/// ```
 pub fn free(action: Action) -> Result<(), IrqError> {
     take_off(action)?;
     release(action);
@@ -250,6 +284,14 @@ fn unlink(action: Action) {
 /// Waits until every handler that runs now, on any core, has returned. Linux's `synchronize_irq`, for all lines at once.
 ///
 /// Context: thread, irqs on.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::{irq::lines, sync::atomic::AtomicBool};
+/// static MAY_TOUCH: AtomicBool = AtomicBool::new(true);
+/// MAY_TOUCH.set(false);
+/// lines::synchronize(); // handlers that saw `true` have returned
+/// ```
 pub fn synchronize() {
     // A core takes this call when it is in no handler, as handlers do not nest.
     ipi::call_on_all(|| ());
@@ -261,6 +303,14 @@ pub fn synchronize() {
 ///
 /// # Errors
 /// `NoSuchLine`.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::irq::{self, lines};
+/// lines::disable(153)?; // its handler runs nowhere now,
+/// lines::enable(153)?; // and again from here on
+/// # Ok::<(), irq::IrqError>(())
+/// ```
 pub fn disable(line: u16) -> Result<(), IrqError> {
     disable_nosync(line)?;
     synchronize();
@@ -271,6 +321,13 @@ pub fn disable(line: u16) -> Result<(), IrqError> {
 ///
 /// # Errors
 /// `NoSuchLine`.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::irq::{self, lines};
+/// lines::disable_nosync(153)?; // from the line's own handler, say, which could not wait for itself
+/// # Ok::<(), irq::IrqError>(())
+/// ```
 pub fn disable_nosync(line: u16) -> Result<(), IrqError> {
     let mut registry = REGISTRY.lock();
     let depth = registry.depth.get_mut(usize::from(line)).ok_or(IrqError::NoSuchLine)?;
@@ -284,6 +341,16 @@ pub fn disable_nosync(line: u16) -> Result<(), IrqError> {
 ///
 /// # Errors
 /// `NotRequested` if the line has no handler, `NoSuchLine`.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::irq::{self, lines};
+/// lines::disable(153)?;
+/// lines::disable(153)?;
+/// lines::enable(153)?; // off still: as many as `disable`
+/// lines::enable(153)?;
+/// # Ok::<(), irq::IrqError>(())
+/// ```
 pub fn enable(line: u16) -> Result<(), IrqError> {
     let mut registry = REGISTRY.lock();
     let head = LINES.get(usize::from(line)).ok_or(IrqError::NoSuchLine)?;
@@ -348,6 +415,14 @@ pub fn disable_on_this_cpu(line: u16) -> Result<(), IrqError> {
 ///
 /// # Errors
 /// `PerCpu` for a line below 32, `NoSuchCpu` if none of the cores runs the kernel, `NoSuchLine`.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::irq;
+/// irq::set_affinity(153, 0b1100)?; // cores 2 and 3
+/// assert_eq!(irq::set_affinity(27, 0b0001), Err(irq::IrqError::PerCpu)); // each core has its own
+/// # Ok::<(), irq::IrqError>(())
+/// ```
 pub fn set_affinity(line: u16, cpus: u32) -> Result<(), IrqError> {
     if usize::from(line) < FIRST_SHARED_LINE {
         return Err(IrqError::PerCpu);

@@ -74,6 +74,13 @@ per_cpu! {
 /// Sets what `which` does. For good: the first call wins.
 ///
 /// Context: boot, or thread. The function runs in softirq context, irqs on, and must not sleep.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::irq::{Softirq, softirq};
+/// fn balance() { /* softirq context: must not sleep */ }
+/// softirq::open(Softirq::Sched, balance);
+/// ```
 pub fn open(which: Softirq, function: fn()) {
     HANDLERS[which as usize].call_once(|| function);
 }
@@ -81,6 +88,12 @@ pub fn open(which: Softirq, function: fn()) {
 /// Has `which` run on this core, soon. Raising it again before it has begun changes nothing.
 ///
 /// Context: any. In a thread with no section open it runs before this returns; with irqs off, when they are on again.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::irq::{Softirq, softirq};
+/// softirq::raise(Softirq::Timer); // from a thread in no section: it has run when this returns
+/// ```
 #[inline]
 pub fn raise(which: Softirq) {
     let _runs_at_the_end = PreemptGuard::new();

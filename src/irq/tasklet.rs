@@ -10,8 +10,9 @@
 //!
 //! Neighbours: [`run_state`](super::run_state) has the state word and its ordering, [`softirq`] calls [`init`]'s functions.
 //!
-//! ```ignore
-//! static RECEIVED: Tasklet<Counter> = Tasklet::new(Counter::new(), |tasklet| tasklet.data().count());
+//! ```no_run
+//! use tetra::{irq::Tasklet, sync::atomic::AtomicU32};
+//! static RECEIVED: Tasklet<AtomicU32> = Tasklet::new(AtomicU32::new(0), |tasklet| tasklet.data().inc());
 //! RECEIVED.schedule();                    // in a handler
 //! ```
 
@@ -53,11 +54,27 @@ per_cpu! {
 
 impl<T: Sync + 'static> Tasklet<T> {
     /// A tasklet that runs `function` among the ordinary ones.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::irq::Tasklet;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// static RECEIVED: Tasklet<AtomicU32> = Tasklet::new(AtomicU32::new(0), |tasklet| tasklet.data().inc());
+    /// RECEIVED.schedule();
+    /// ```
     pub const fn new(data: T, function: fn(Pin<&Self>)) -> Self {
         Self::of(Softirq::Tasklet, data, function)
     }
 
     /// A tasklet that runs before timers and ordinary tasklets.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::irq::Tasklet;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// static RECEIVED: Tasklet<AtomicU32> = Tasklet::new_hi(AtomicU32::new(0), |tasklet| tasklet.data().inc());
+    /// RECEIVED.schedule(); // runs before timers
+    /// ```
     pub const fn new_hi(data: T, function: fn(Pin<&Self>)) -> Self {
         Self::of(Softirq::Hi, data, function)
     }
@@ -68,6 +85,14 @@ impl<T: Sync + 'static> Tasklet<T> {
     }
 
     /// Its data.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::irq::Tasklet;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// static RECEIVED: Tasklet<AtomicU32> = Tasklet::new(AtomicU32::new(0), |tasklet| tasklet.data().inc());
+    /// assert_eq!(RECEIVED.data().read(), 0);
+    /// ```
     pub fn data(&self) -> &T {
         &self.data
     }
@@ -75,12 +100,33 @@ impl<T: Sync + 'static> Tasklet<T> {
     /// Has the tasklet run on this core, soon. False if it was asked for already and has not begun.
     ///
     /// Context: any. What was written before is visible to the function.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::irq::Tasklet;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// static RECEIVED: Tasklet<AtomicU32> = Tasklet::new(AtomicU32::new(0), |tasklet| tasklet.data().inc());
+    /// RECEIVED.schedule(); // in a handler: runs when the handler has returned
+    /// ```
     #[inline]
     pub fn schedule(&'static self) -> bool {
         Pin::static_ref(self).schedule_pinned()
     }
 
     /// As `schedule`, for a tasklet that is no static, and in its own function.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::pin::Pin;
+    /// use tetra::irq::Tasklet;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// static LEFT: Tasklet<AtomicU32> = Tasklet::new(AtomicU32::new(3), |tasklet| {
+    ///     if !tasklet.data().dec_and_test() {
+    ///         tasklet.schedule_pinned(); // once more
+    ///     }
+    /// });
+    /// Pin::static_ref(&LEFT).schedule_pinned();
+    /// ```
     #[inline]
     pub fn schedule_pinned(self: Pin<&Self>) -> bool {
         let asked = self.item.state.ask();
@@ -93,12 +139,30 @@ impl<T: Sync + 'static> Tasklet<T> {
     /// Keeps the tasklet from running until as many calls of `enable`, and waits for a run that is under way. Requests are kept.
     ///
     /// Context: thread or softirq, not the tasklet's own function.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::irq::Tasklet;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// static RECEIVED: Tasklet<AtomicU32> = Tasklet::new(AtomicU32::new(0), |tasklet| tasklet.data().inc());
+    /// RECEIVED.disable(); // it does not run now, nor before `enable`
+    /// RECEIVED.schedule();
+    /// assert!(RECEIVED.is_scheduled());
+    /// ```
     pub fn disable(&self) {
         self.disable_nosync();
         self.wait_while(RunState::is_running);
     }
 
     /// As `disable`, but does not wait. Context: any.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::irq::Tasklet;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// static RECEIVED: Tasklet<AtomicU32> = Tasklet::new(AtomicU32::new(0), |tasklet| tasklet.data().inc());
+    /// RECEIVED.disable_nosync(); // in a handler, which could not wait for its end
+    /// ```
     pub fn disable_nosync(&self) {
         self.item.state.disable();
     }
@@ -109,6 +173,17 @@ impl<T: Sync + 'static> Tasklet<T> {
     ///
     /// # Panics
     /// If the tasklet is not disabled.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::pin::Pin;
+    /// use tetra::irq::Tasklet;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// static RECEIVED: Tasklet<AtomicU32> = Tasklet::new(AtomicU32::new(0), |tasklet| tasklet.data().inc());
+    /// RECEIVED.disable();
+    /// RECEIVED.schedule();
+    /// Pin::static_ref(&RECEIVED).enable(); // now it runs
+    /// ```
     pub fn enable(self: Pin<&Self>) {
         if self.item.state.enable() {
             link(self.erased());
@@ -121,6 +196,16 @@ impl<T: Sync + 'static> Tasklet<T> {
     ///
     /// # Panics
     /// In any other context, if it would have to wait: that wait could not end.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::irq::Tasklet;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// static RECEIVED: Tasklet<AtomicU32> = Tasklet::new(AtomicU32::new(0), |tasklet| tasklet.data().inc());
+    /// RECEIVED.schedule();
+    /// RECEIVED.kill();
+    /// assert!(!RECEIVED.is_scheduled()); // and it does not run: its data may go
+    /// ```
     pub fn kill(&self) -> bool {
         let was_asked = self.item.state.cancel();
         if !self.item.state.is_idle() {
@@ -135,6 +220,14 @@ impl<T: Sync + 'static> Tasklet<T> {
     }
 
     /// It was asked for and has not begun. Stale on return. Context: any.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::irq::Tasklet;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// static RECEIVED: Tasklet<AtomicU32> = Tasklet::new(AtomicU32::new(0), |tasklet| tasklet.data().inc());
+    /// assert!(!RECEIVED.is_scheduled());
+    /// ```
     pub fn is_scheduled(&self) -> bool {
         self.item.state.is_asked()
     }

@@ -32,6 +32,16 @@ pub struct ThreadedAction {
 ///
 /// # Errors
 /// As for [`lines::request`]; `NoMemory` also if there is none for a thread.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::irq::{self, IrqReturn};
+/// fn quiets_device(_: usize) -> IrqReturn { IrqReturn::WakeThread }
+/// fn does_the_rest(_: usize) { /* a thread: may sleep */ }
+/// let action = irq::request_threaded(153, "uart", quiets_device, does_the_rest, 0)?;
+/// action.free()?;
+/// # Ok::<(), irq::IrqError>(())
+/// ```
 pub fn request_threaded(
     line: u16,
     name: &'static str,
@@ -46,6 +56,14 @@ pub fn request_threaded(
 /// masked: Linux's `request_threaded_irq` without a handler and with `IRQF_ONESHOT`. What comes meanwhile comes then.
 ///
 /// Context and errors: as for [`request_threaded`].
+///
+/// # Examples
+/// ```no_run
+/// use tetra::irq;
+/// fn serves_device(_: usize) { /* a thread: may sleep; the line is masked until this returns */ }
+/// irq::request_threaded_oneshot(153, "uart", serves_device, 0)?.leak(); // for ever
+/// # Ok::<(), irq::IrqError>(())
+/// ```
 pub fn request_threaded_oneshot(line: u16, name: &'static str, thread_fn: ThreadFn, data: usize) -> Result<ThreadedAction, IrqError> {
     let action = lines::request_oneshot(line, name, |_| IrqReturn::WakeThread, data)?;
     start_thread(action, name, thread_fn, data)

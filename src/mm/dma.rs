@@ -132,6 +132,15 @@ impl<T: DmaData> Coherent<T> {
     ///
     /// # Errors
     /// `NoMemory`, also for sizes beyond the largest block.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::mm::{GfpFlags, dma::{Coherent, DmaMask}};
+    /// let mut ring = Coherent::<u32>::new(64, DmaMask::BITS_30, GfpFlags::KERNEL)?;
+    /// ring.write(0, 7);
+    /// assert_eq!(ring.read(0), 7); // and the device finds it at `ring.phys()`
+    /// # Ok::<(), tetra::mm::dma::DmaError>(())
+    /// ```
     #[cfg_attr(feature = "debug", track_caller)]
     pub fn new(len: usize, mask: DmaMask, gfp: GfpFlags) -> Result<Self, DmaError> {
         let bytes = len.checked_mul(size_of::<T>()).ok_or(DmaError::NoMemory)?;
@@ -219,6 +228,18 @@ impl<'a> Streaming<'a> {
     ///
     /// # Errors
     /// `OutOfReach`, `NotLinear`; `SharesCacheLine` if the device writes and the buffer does not begin and end with a cache line.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::mm::{GfpFlags, dma::{Direction, DmaMask, Streaming}, page_alloc};
+    /// let page = page_alloc::get_zeroed_page(GfpFlags::DMA)?;
+    /// // SAFETY: a page of ours.
+    /// let buffer = unsafe { core::slice::from_raw_parts_mut(page, 4096) };
+    /// let transfer = Streaming::map(buffer, DmaMask::BITS_30, Direction::ToDevice)?;
+    /// let where_the_device_reads = transfer.phys();
+    /// drop(transfer); // the kernel's again
+    /// # Ok::<(), tetra::mm::dma::DmaError>(())
+    /// ```
     pub fn map(buffer: &'a mut [u8], mask: DmaMask, direction: Direction) -> Result<Self, DmaError> {
         let (start, len) = (buffer.as_mut_ptr().expose_provenance(), buffer.len());
         let phys = VirtAddr::new(start).linear_to_phys().ok_or(DmaError::NotLinear)?;

@@ -98,6 +98,15 @@ pub(super) fn zeroes() -> bool {
 ///
 /// # Errors
 /// `AllocError` if there is no memory, or no block can be so large.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, kmalloc};
+/// let object = kmalloc::kmalloc(100, GfpFlags::KERNEL)?;
+/// // SAFETY: allocated above, and not used any more.
+/// unsafe { kmalloc::kfree(object.as_ptr()) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[inline(always)]
 #[cfg_attr(feature = "debug", track_caller)]
 pub fn kmalloc(size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
@@ -150,6 +159,15 @@ fn kmalloc_large(size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> 
 ///
 /// # Safety
 /// `object` is such memory and nobody uses it from here on.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, kmalloc};
+/// let object = kmalloc::kmalloc(100, GfpFlags::ATOMIC)?;
+/// // SAFETY: allocated by the line above, and used by nobody.
+/// unsafe { kmalloc::kfree(object.as_ptr()) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[inline(never)]
 pub unsafe fn kfree(object: *mut u8) {
     // SAFETY: by the contract of this function.
@@ -189,6 +207,17 @@ fn free_large(object: NonNull<u8>) {
 ///
 /// # Errors
 /// As `kmalloc`.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, kmalloc};
+/// let object = kmalloc::kzalloc(100, GfpFlags::KERNEL)?;
+/// // SAFETY: 100 bytes of ours.
+/// assert_eq!(unsafe { object.read() }, 0);
+/// # // SAFETY: allocated above, and not used any more.
+/// # unsafe { kmalloc::kfree(object.as_ptr()) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[inline(always)]
 #[cfg_attr(feature = "debug", track_caller)]
 pub fn kzalloc(size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
@@ -199,6 +228,12 @@ pub fn kzalloc(size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
 ///
 /// # Errors
 /// As `kmalloc`, and if the product overflows.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, kmalloc};
+/// assert!(kmalloc::kmalloc_array(usize::MAX, 2, GfpFlags::KERNEL).is_err()); // the product overflows
+/// ```
 #[inline]
 #[cfg_attr(feature = "debug", track_caller)]
 pub fn kmalloc_array(nr: usize, size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
@@ -209,6 +244,17 @@ pub fn kmalloc_array(nr: usize, size: usize, gfp: GfpFlags) -> Result<NonNull<u8
 ///
 /// # Errors
 /// As `kmalloc_array`.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, kmalloc};
+/// let object = kmalloc::kcalloc(25, size_of::<u32>(), GfpFlags::KERNEL)?;
+/// // SAFETY: 100 bytes of ours.
+/// assert_eq!(unsafe { object.add(99).read() }, 0);
+/// # // SAFETY: allocated above, and not used any more.
+/// # unsafe { kmalloc::kfree(object.as_ptr()) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[inline]
 #[cfg_attr(feature = "debug", track_caller)]
 pub fn kcalloc(nr: usize, size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
@@ -218,6 +264,16 @@ pub fn kcalloc(nr: usize, size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, All
 /// Bytes that may be used at `object`, which `kmalloc` gave: at least what was asked for, and no more where `slub_debug=ZU` guards the rest.
 ///
 /// Context: any.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, kmalloc};
+/// let object = kmalloc::kmalloc(100, GfpFlags::KERNEL)?;
+/// assert!(kmalloc::ksize(object) >= 100); // what its size class has
+/// # // SAFETY: allocated above, and not used any more.
+/// # unsafe { kmalloc::kfree(object.as_ptr()) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 pub fn ksize(object: NonNull<u8>) -> usize {
     if let Some(size) = kmem_cache::object_size(object) {
         return size;
@@ -234,6 +290,19 @@ pub fn ksize(object: NonNull<u8>) -> usize {
 ///
 /// # Safety
 /// `object` came from `kmalloc` and its family, and only the result is used from here on.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, kmalloc};
+/// let object = kmalloc::kmemdup(b"tetra", GfpFlags::KERNEL)?;
+/// // SAFETY: allocated by the line above, and only the result is used.
+/// let object = unsafe { kmalloc::krealloc(object, 1000, GfpFlags::KERNEL) }?;
+/// // SAFETY: 1000 bytes of ours.
+/// assert_eq!(unsafe { object.read() }, b't');
+/// # // SAFETY: allocated above, and not used any more.
+/// # unsafe { kmalloc::kfree(object.as_ptr()) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[cfg_attr(feature = "debug", track_caller)]
 pub unsafe fn krealloc(object: NonNull<u8>, size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
     let old_size = ksize(object);
@@ -256,6 +325,17 @@ pub unsafe fn krealloc(object: NonNull<u8>, size: usize, gfp: GfpFlags) -> Resul
 ///
 /// # Errors
 /// As `kmalloc`.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, kmalloc};
+/// let object = kmalloc::kmemdup(b"tetra", GfpFlags::KERNEL)?;
+/// // SAFETY: five bytes of ours.
+/// assert_eq!(unsafe { object.read() }, b't');
+/// # // SAFETY: allocated above, and not used any more.
+/// # unsafe { kmalloc::kfree(object.as_ptr()) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[cfg_attr(feature = "debug", track_caller)]
 pub fn kmemdup(bytes: &[u8], gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
     let copy = kmalloc(bytes.len(), gfp)?;

@@ -135,6 +135,14 @@ impl CacheOptions {
 ///
 /// # Panics
 /// On an error, if the flags have `PANIC`.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::kmem_cache::{self, CacheOptions};
+/// let blocks = kmem_cache::create(&CacheOptions { align: 64, ..CacheOptions::new("block", 192) })?;
+/// assert_eq!(blocks.object_size(), 192);
+/// # Ok::<(), tetra::mm::slab_layout::CreateError>(())
+/// ```
 pub fn create(options: &CacheOptions) -> Result<CacheHandle, CreateError> {
     match create_cache(options, None) {
         // INVARIANT: the number of an element of `CACHES`.
@@ -377,6 +385,17 @@ impl CacheHandle {
     ///
     /// # Errors
     /// `AllocError` if there is no memory; the cache is unchanged.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::mm::GfpFlags;
+    /// use tetra::mm::kmem_cache::{self, CacheOptions};
+    /// let blocks = kmem_cache::create(&CacheOptions::new("block", 192))?;
+    /// let block = blocks.alloc(GfpFlags::KERNEL)?;
+    /// // SAFETY: allocated by the line above, and used by nobody.
+    /// unsafe { blocks.free(block) };
+    /// # Ok::<(), tetra::util::errno::Errno>(())
+    /// ```
     #[inline(always)]
     #[track_caller]
     pub fn alloc(&self, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
@@ -400,6 +419,17 @@ impl CacheHandle {
     ///
     /// # Safety
     /// `object` came from `alloc` of this cache and nobody uses it any more. What does not hold of that is found as the table above says.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::mm::GfpFlags;
+    /// use tetra::mm::kmem_cache::{self, CacheOptions};
+    /// let blocks = kmem_cache::create(&CacheOptions::new("block", 192))?;
+    /// let block = blocks.alloc(GfpFlags::ATOMIC)?;
+    /// // SAFETY: from this cache, and used by nobody.
+    /// unsafe { blocks.free(block) };
+    /// # Ok::<(), tetra::util::errno::Errno>(())
+    /// ```
     #[inline]
     pub unsafe fn free(&self, object: NonNull<u8>) {
         // SAFETY: by the contract of this function.
@@ -412,6 +442,19 @@ impl CacheHandle {
     ///
     /// # Errors
     /// `AllocError` if there is no memory for all of them.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::mm::GfpFlags;
+    /// use tetra::mm::kmem_cache::{self, CacheOptions};
+    /// let blocks = kmem_cache::create(&CacheOptions::new("block", 192))?;
+    /// let mut batch = [None; 16];
+    /// blocks.alloc_bulk(GfpFlags::KERNEL, &mut batch)?; // all or none
+    /// assert!(batch.iter().all(Option::is_some));
+    /// # // SAFETY: from this cache, and used by nobody.
+    /// # unsafe { blocks.free_bulk(&mut batch) };
+    /// # Ok::<(), tetra::util::errno::Errno>(())
+    /// ```
     #[track_caller]
     pub fn alloc_bulk(&self, gfp: GfpFlags, objects: &mut [Option<NonNull<u8>>]) -> Result<(), AllocError> {
         for at in 0..objects.len() {
@@ -433,6 +476,19 @@ impl CacheHandle {
     ///
     /// # Safety
     /// As `free`, for each.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::mm::GfpFlags;
+    /// use tetra::mm::kmem_cache::{self, CacheOptions};
+    /// let blocks = kmem_cache::create(&CacheOptions::new("block", 192))?;
+    /// let mut batch = [None; 16];
+    /// blocks.alloc_bulk(GfpFlags::KERNEL, &mut batch)?;
+    /// // SAFETY: from this cache, and used by nobody.
+    /// unsafe { blocks.free_bulk(&mut batch) };
+    /// assert_eq!(batch, [None; 16]);
+    /// # Ok::<(), tetra::util::errno::Errno>(())
+    /// ```
     pub unsafe fn free_bulk(&self, objects: &mut [Option<NonNull<u8>>]) {
         // SAFETY: by the contract of this function.
         objects.iter_mut().filter_map(Option::take).for_each(|object| unsafe { self.free(object) });
@@ -445,6 +501,14 @@ impl CacheHandle {
     ///
     /// # Errors
     /// `StillInUse`, with the number of live objects.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::mm::kmem_cache::{self, CacheOptions};
+    /// let blocks = kmem_cache::create(&CacheOptions::new("block", 192))?;
+    /// assert!(blocks.destroy().is_ok()); // no object is out
+    /// # Ok::<(), tetra::mm::slab_layout::CreateError>(())
+    /// ```
     pub fn destroy(self) -> Result<(), StillInUse> {
         let cache = self.cache;
         core::mem::forget(self);

@@ -88,6 +88,15 @@ impl<T> KVec<T> {
     ///
     /// # Errors
     /// As `with_capacity`; `value` is dropped.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::mm::{GfpFlags, KVec};
+    /// let mut routes = KVec::new();
+    /// routes.push(7, GfpFlags::KERNEL)?; // no memory is an error, and not the end
+    /// assert_eq!(routes.len(), 1);
+    /// # Ok::<(), tetra::mm::AllocError>(())
+    /// ```
     #[inline]
     #[cfg_attr(feature = "debug", track_caller)]
     pub fn push(&mut self, value: T, gfp: GfpFlags) -> Result<(), AllocError> {

@@ -23,6 +23,15 @@ use core::ptr::NonNull;
 /// # Errors
 /// `AllocError` if there is neither. With `DMA` or `DMA32`, or without `RECLAIM`, there is only the one piece: those ask for what many pieces are not,
 /// and mapping pages needs tables.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, kvmalloc};
+/// let memory = kvmalloc::kvmalloc(8 << 20, GfpFlags::KERNEL)?; // more than the largest block: pages side by side
+/// // SAFETY: allocated above, and not used any more.
+/// unsafe { kvmalloc::kvfree(memory.as_ptr()) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[cfg_attr(feature = "debug", track_caller)]
 pub fn kvmalloc(size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
     let may_be_in_pieces = size > PAGE_SIZE && gfp.may_sleep() && gfp.bits() & ZONE_MASK == 0;
@@ -38,6 +47,17 @@ pub fn kvmalloc(size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
 ///
 /// # Errors
 /// As `kvmalloc`.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, kvmalloc};
+/// let memory = kvmalloc::kvzalloc(100, GfpFlags::KERNEL)?;
+/// // SAFETY: 100 bytes of ours.
+/// assert_eq!(unsafe { memory.read() }, 0);
+/// # // SAFETY: allocated above, and not used any more.
+/// # unsafe { kvmalloc::kvfree(memory.as_ptr()) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[cfg_attr(feature = "debug", track_caller)]
 pub fn kvzalloc(size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
     kvmalloc(size, gfp | GfpFlags::ZERO)
@@ -47,6 +67,12 @@ pub fn kvzalloc(size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
 ///
 /// # Errors
 /// As `kvmalloc`, and if the product overflows.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, kvmalloc};
+/// assert!(kvmalloc::kvmalloc_array(usize::MAX, 2, GfpFlags::KERNEL).is_err()); // the product overflows
+/// ```
 #[cfg_attr(feature = "debug", track_caller)]
 pub fn kvmalloc_array(nr: usize, size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
     kvmalloc(nr.checked_mul(size).ok_or(AllocError)?, gfp)
@@ -56,6 +82,17 @@ pub fn kvmalloc_array(nr: usize, size: usize, gfp: GfpFlags) -> Result<NonNull<u
 ///
 /// # Errors
 /// As `kvmalloc_array`.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, kvmalloc};
+/// let memory = kvmalloc::kvcalloc(1000, size_of::<u64>(), GfpFlags::KERNEL)?;
+/// // SAFETY: 8000 bytes of ours.
+/// assert_eq!(unsafe { memory.add(7999).read() }, 0);
+/// # // SAFETY: allocated above, and not used any more.
+/// # unsafe { kvmalloc::kvfree(memory.as_ptr()) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[cfg_attr(feature = "debug", track_caller)]
 pub fn kvcalloc(nr: usize, size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, AllocError> {
     kvmalloc_array(nr, size, gfp | GfpFlags::ZERO)
@@ -67,6 +104,15 @@ pub fn kvcalloc(nr: usize, size: usize, gfp: GfpFlags) -> Result<NonNull<u8>, Al
 ///
 /// # Safety
 /// `memory` is such memory and nobody uses it from here on.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, kvmalloc};
+/// let memory = kvmalloc::kvmalloc(8 << 20, GfpFlags::KERNEL)?;
+/// // SAFETY: allocated by the line above, and used by nobody.
+/// unsafe { kvmalloc::kvfree(memory.as_ptr()) }; // whichever of the two it was
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[cfg_attr(feature = "debug", track_caller)]
 pub unsafe fn kvfree(memory: *mut u8) {
     if vmalloc::is_vmalloc_addr(memory) {

@@ -94,6 +94,15 @@ pub fn zones() -> &'static [Zone; NR_ZONES] {
 ///
 /// # Errors
 /// `AllocError` if no permitted zone has such a block to spare, after reclaim where `gfp` permits it.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, addr::Order, page_alloc};
+/// let pfn = page_alloc::alloc_pages(GfpFlags::KERNEL, Order::ZERO)?;
+/// // SAFETY: allocated by the line above, and used by nobody.
+/// unsafe { page_alloc::free_pages(pfn, Order::ZERO) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[cfg_attr(feature = "debug", track_caller)]
 #[inline(never)]
 pub fn alloc_pages(gfp: GfpFlags, order: Order) -> Result<Pfn, AllocError> {
@@ -128,6 +137,15 @@ pub fn alloc_pages(gfp: GfpFlags, order: Order) -> Result<Pfn, AllocError> {
 ///
 /// # Safety
 /// The caller holds the block, its kind is `Allocated` (as `alloc_pages` left it), and nobody uses its memory from here on.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, addr::Order, page_alloc};
+/// let pfn = page_alloc::alloc_pages(GfpFlags::KERNEL, Order::MAX)?;
+/// // SAFETY: allocated by the line above, with this order, and used by nobody.
+/// unsafe { page_alloc::free_pages(pfn, Order::MAX) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[cfg_attr(feature = "debug", track_caller)]
 #[inline(never)]
 pub unsafe fn free_pages(pfn: Pfn, order: Order) {
@@ -238,6 +256,17 @@ fn clear(pfn: Pfn, order: Order) {
 /// Where the linear map shows a page.
 ///
 /// Context: any.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, addr::Order, page_alloc};
+/// let pfn = page_alloc::alloc_page(GfpFlags::KERNEL | GfpFlags::ZERO)?;
+/// // SAFETY: a page of ours.
+/// assert_eq!(unsafe { page_alloc::page_address(pfn).read() }, 0);
+/// # // SAFETY: allocated above, and not used any more.
+/// # unsafe { page_alloc::free_pages(pfn, Order::ZERO) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[must_use]
 #[inline(always)]
 pub fn page_address(pfn: Pfn) -> *mut u8 {
@@ -248,6 +277,15 @@ pub fn page_address(pfn: Pfn) -> *mut u8 {
 ///
 /// # Errors
 /// As `alloc_pages`.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, addr::Order, page_alloc};
+/// let pfn = page_alloc::alloc_page(GfpFlags::ATOMIC)?; // in a handler as well
+/// // SAFETY: allocated by the line above, and used by nobody.
+/// unsafe { page_alloc::free_pages(pfn, Order::ZERO) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[inline]
 #[cfg_attr(feature = "debug", track_caller)]
 pub fn alloc_page(gfp: GfpFlags) -> Result<Pfn, AllocError> {
@@ -258,6 +296,17 @@ pub fn alloc_page(gfp: GfpFlags) -> Result<Pfn, AllocError> {
 ///
 /// # Errors
 /// As `alloc_pages`.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, addr::Order, page_alloc};
+/// let pages = page_alloc::get_free_pages(GfpFlags::KERNEL, Order::ZERO)?;
+/// // SAFETY: a page of ours.
+/// unsafe { pages.write(7) };
+/// // SAFETY: allocated above, and not used any more.
+/// unsafe { page_alloc::free_pages_at(pages, Order::ZERO) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[inline]
 #[cfg_attr(feature = "debug", track_caller)]
 pub fn get_free_pages(gfp: GfpFlags, order: Order) -> Result<*mut u8, AllocError> {
@@ -268,6 +317,17 @@ pub fn get_free_pages(gfp: GfpFlags, order: Order) -> Result<*mut u8, AllocError
 ///
 /// # Errors
 /// As `alloc_pages`.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, addr::Order, page_alloc};
+/// let page = page_alloc::get_zeroed_page(GfpFlags::KERNEL)?;
+/// // SAFETY: a page of ours.
+/// assert_eq!(unsafe { page.add(4095).read() }, 0);
+/// # // SAFETY: allocated above, and not used any more.
+/// # unsafe { page_alloc::free_pages_at(page, Order::ZERO) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[inline]
 #[cfg_attr(feature = "debug", track_caller)]
 pub fn get_zeroed_page(gfp: GfpFlags) -> Result<*mut u8, AllocError> {
@@ -280,6 +340,15 @@ pub fn get_zeroed_page(gfp: GfpFlags) -> Result<*mut u8, AllocError> {
 ///
 /// # Safety
 /// As for [`free_pages`].
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, addr::Order, page_alloc};
+/// let page = page_alloc::get_zeroed_page(GfpFlags::KERNEL)?;
+/// // SAFETY: allocated by the line above, and used by nobody.
+/// unsafe { page_alloc::free_pages_at(page, Order::ZERO) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[cfg_attr(feature = "debug", track_caller)]
 pub unsafe fn free_pages_at(address: *mut u8, order: Order) {
     let phys = VirtAddr::from_ptr(address).linear_to_phys().filter(|phys| phys.is_aligned(PAGE_SIZE as u64));
@@ -296,6 +365,15 @@ pub unsafe fn free_pages_at(address: *mut u8, order: Order) {
 ///
 /// # Errors
 /// As `alloc_pages`, and for sizes beyond the largest block.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, page_alloc};
+/// let three_pages = page_alloc::alloc_pages_exact(GfpFlags::KERNEL, 3 * 4096)?; // the fourth of the block is free again
+/// // SAFETY: allocated by the line above, and used by nobody.
+/// unsafe { page_alloc::free_pages_exact(three_pages, 3 * 4096) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[cfg_attr(feature = "debug", track_caller)]
 pub fn alloc_pages_exact(gfp: GfpFlags, size: usize) -> Result<*mut u8, AllocError> {
     let order = Order::for_bytes(size).ok_or(AllocError)?;
@@ -314,6 +392,15 @@ pub fn alloc_pages_exact(gfp: GfpFlags, size: usize) -> Result<*mut u8, AllocErr
 ///
 /// # Safety
 /// As for [`free_pages`].
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, page_alloc};
+/// let pages = page_alloc::alloc_pages_exact(GfpFlags::KERNEL, 5000)?;
+/// // SAFETY: allocated by the line above with this size, and used by nobody.
+/// unsafe { page_alloc::free_pages_exact(pages, 5000) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[cfg_attr(feature = "debug", track_caller)]
 pub unsafe fn free_pages_exact(address: *mut u8, size: usize) {
     for at in 0..size.div_ceil(PAGE_SIZE).max(1) {

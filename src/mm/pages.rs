@@ -22,6 +22,15 @@ impl Pages {
     ///
     /// # Errors
     /// As `alloc_pages`.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::mm::{GfpFlags, Pages, addr::Order};
+    /// let mut pages = Pages::new(GfpFlags::KERNEL, Order::ZERO)?;
+    /// assert_eq!(pages.bytes_mut().len(), 4096);
+    /// drop(pages); // frees them
+    /// # Ok::<(), tetra::mm::AllocError>(())
+    /// ```
     #[cfg_attr(feature = "debug", track_caller)]
     pub fn new(gfp: GfpFlags, order: Order) -> Result<Self, AllocError> {
         // INVARIANT: the block has just been given out.

@@ -81,6 +81,16 @@ impl Shrinker {
     ///
     /// # Errors
     /// `ShrinkerError`; the list is unchanged.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::mm::{GfpFlags, shrinker::Shrinker};
+    /// fn nr_spare() -> usize { 0 }
+    /// fn free_some(nr_wanted: usize) -> usize { nr_wanted.min(nr_spare()) }
+    /// static SPARE: Shrinker = Shrinker::new("spare", GfpFlags::empty(), nr_spare, free_some);
+    /// SPARE.register()?; // called from now on where memory is short
+    /// # Ok::<(), tetra::mm::shrinker::ShrinkerError>(())
+    /// ```
     pub fn register(&'static self) -> Result<(), ShrinkerError> {
         let mut all = SHRINKERS.lock();
         if all.iter().any(|other| core::ptr::eq(*other, self)) {

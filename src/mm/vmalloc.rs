@@ -112,6 +112,13 @@ pub fn usage() -> Usage {
 }
 
 /// Whether an address lies in the vmalloc region. Context: any.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, vmalloc};
+/// let local = 0;
+/// assert!(!vmalloc::is_vmalloc_addr(&raw const local));
+/// ```
 #[must_use]
 pub fn is_vmalloc_addr<T: ?Sized>(pointer: *const T) -> bool {
     VirtAddr::from_ptr(pointer).value().wrapping_sub(VMALLOC_BASE) < VMALLOC_SIZE
@@ -123,6 +130,16 @@ pub fn is_vmalloc_addr<T: ?Sized>(pointer: *const T) -> bool {
 ///
 /// # Errors
 /// `AllocError` for a size of zero or beyond memory, and if pages, tables or addresses are exhausted; nothing is left behind.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, vmalloc};
+/// let table = vmalloc::vmalloc(1 << 20, GfpFlags::KERNEL)?;
+/// assert!(vmalloc::is_vmalloc_addr(table));
+/// // SAFETY: allocated above, and used by nobody.
+/// unsafe { vmalloc::vfree(table) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[track_caller]
 pub fn vmalloc(size: usize, gfp: GfpFlags) -> Result<*mut u8, AllocError> {
     vmalloc_align(size, PAGE_SIZE, gfp)
@@ -132,6 +149,16 @@ pub fn vmalloc(size: usize, gfp: GfpFlags) -> Result<*mut u8, AllocError> {
 ///
 /// # Errors
 /// As `vmalloc`, and for an alignment that is no power of two or beyond the region.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, vmalloc};
+/// let stack = vmalloc::vmalloc_align(16 << 10, 32 << 10, GfpFlags::KERNEL)?;
+/// assert!(stack.addr().is_multiple_of(32 << 10));
+/// # // SAFETY: allocated above, and used by nobody.
+/// # unsafe { vmalloc::vfree(stack) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[track_caller]
 pub fn vmalloc_align(size: usize, align: usize, gfp: GfpFlags) -> Result<*mut u8, AllocError> {
     let nr_pages = size.checked_add(PAGE_SIZE - 1).ok_or(AllocError)? >> PAGE_SHIFT;
@@ -161,6 +188,17 @@ pub fn vmalloc_align(size: usize, align: usize, gfp: GfpFlags) -> Result<*mut u8
 ///
 /// # Errors
 /// As `vmalloc`.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, vmalloc};
+/// let table = vmalloc::vzalloc(1 << 20, GfpFlags::KERNEL)?;
+/// // SAFETY: 1 MiB of ours.
+/// assert_eq!(unsafe { table.add(12345).read() }, 0);
+/// # // SAFETY: allocated above, and used by nobody.
+/// # unsafe { vmalloc::vfree(table) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[track_caller]
 pub fn vzalloc(size: usize, gfp: GfpFlags) -> Result<*mut u8, AllocError> {
     vmalloc(size, gfp | GfpFlags::ZERO)
@@ -172,6 +210,15 @@ pub fn vzalloc(size: usize, gfp: GfpFlags) -> Result<*mut u8, AllocError> {
 ///
 /// # Safety
 /// Nobody uses the memory from here on.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{GfpFlags, vmalloc};
+/// let table = vmalloc::vmalloc(1 << 20, GfpFlags::KERNEL)?;
+/// // SAFETY: allocated by the line above, and used by nobody.
+/// unsafe { vmalloc::vfree(table) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[cfg_attr(feature = "debug", track_caller)]
 pub unsafe fn vfree(pointer: *mut u8) {
     if pointer.is_null() {
@@ -194,6 +241,17 @@ pub unsafe fn vfree(pointer: *mut u8) {
 /// `AllocError` for no pages at all, if tables or addresses are exhausted, for a page that is not allocated RAM, and for all attributes but `Data` and
 /// `ReadOnly`: the linear map shows the pages cached and writable, so they must not be executable or of another memory type here. Devices'
 /// registers have `ioremap`, buffers that devices share `dma`.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::arch::mmu::Attributes;
+/// use tetra::mm::{GfpFlags, Pages, addr::Order, vmalloc};
+/// let (one, other) = (Pages::new(GfpFlags::KERNEL, Order::ZERO)?, Pages::new(GfpFlags::KERNEL, Order::ZERO)?);
+/// let side_by_side = vmalloc::vmap(&[one.pfn(), other.pfn()], Attributes::Data)?;
+/// // SAFETY: mapped by the line above, and used by nobody.
+/// unsafe { vmalloc::vunmap(side_by_side) };
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[track_caller]
 pub fn vmap(pages: &[Pfn], attributes: Attributes) -> Result<*mut u8, AllocError> {
     let is_fit = matches!(attributes, Attributes::Data | Attributes::ReadOnly);
@@ -221,6 +279,17 @@ fn is_allocated(pfn: Pfn) -> bool {
 ///
 /// # Safety
 /// Nobody uses the mapping from here on.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::arch::mmu::Attributes;
+/// use tetra::mm::{GfpFlags, Pages, addr::Order, vmalloc};
+/// let page = Pages::new(GfpFlags::KERNEL, Order::ZERO)?;
+/// let mapping = vmalloc::vmap(&[page.pfn()], Attributes::ReadOnly)?;
+/// // SAFETY: mapped by the line above, and used by nobody.
+/// unsafe { vmalloc::vunmap(mapping) }; // the page is ours still
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[cfg_attr(feature = "debug", track_caller)]
 pub unsafe fn vunmap(pointer: *mut u8) {
     unmap_now(pointer, AreaKind::Vmap, Location::caller());
@@ -232,6 +301,18 @@ pub unsafe fn vunmap(pointer: *mut u8) {
 ///
 /// # Errors
 /// `IoremapError`.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{addr::PhysAddr, vmalloc};
+/// use tetra::sync::mmio;
+/// let uart = vmalloc::ioremap(PhysAddr::new(0xfe20_1000), 0x1000)?;
+/// // SAFETY: the flag register of a PL011; reading it changes nothing.
+/// let flags = unsafe { mmio::readl(uart.add(0x18).cast()) };
+/// // SAFETY: mapped above, and not used any more.
+/// unsafe { vmalloc::iounmap(uart) };
+/// # Ok::<(), vmalloc::IoremapError>(())
+/// ```
 #[track_caller]
 pub fn ioremap(phys: PhysAddr, len: usize) -> Result<*mut u8, IoremapError> {
     let start = phys.align_down(PAGE_SIZE as u64);
@@ -269,6 +350,15 @@ fn is_mapped_as_ram(start: u64, end: u64) -> bool {
 ///
 /// # Safety
 /// Nobody uses the mapping from here on.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::mm::{addr::PhysAddr, vmalloc};
+/// let uart = vmalloc::ioremap(PhysAddr::new(0xfe20_1000), 0x1000)?;
+/// // SAFETY: mapped by the line above, and used by nobody.
+/// unsafe { vmalloc::iounmap(uart) };
+/// # Ok::<(), vmalloc::IoremapError>(())
+/// ```
 #[cfg_attr(feature = "debug", track_caller)]
 pub unsafe fn iounmap(pointer: *mut u8) {
     let page = pointer.wrapping_byte_sub(pointer.addr() & (PAGE_SIZE - 1));

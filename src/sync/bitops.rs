@@ -54,6 +54,14 @@ pub trait BitOps {
     }
 
     /// Sets bit `nr`. Orders nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// let map = AtomicU64::new(0);
+    /// map.set_bit(3);
+    /// assert_eq!(map.read(), 0b1000);
+    /// ```
     #[inline(always)]
     #[track_caller]
     fn set_bit(&self, nr: usize) {
@@ -62,6 +70,14 @@ pub trait BitOps {
     }
 
     /// Clears bit `nr`. Orders nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// let map = AtomicU64::new(0b1010);
+    /// map.clear_bit(3);
+    /// assert_eq!(map.read(), 0b0010);
+    /// ```
     #[inline(always)]
     #[track_caller]
     fn clear_bit(&self, nr: usize) {
@@ -70,6 +86,14 @@ pub trait BitOps {
     }
 
     /// Flips bit `nr`. Orders nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// let map = AtomicU64::new(0b1010);
+    /// map.change_bit(0);
+    /// assert_eq!(map.read(), 0b1011);
+    /// ```
     #[inline(always)]
     #[track_caller]
     fn change_bit(&self, nr: usize) {
@@ -78,6 +102,13 @@ pub trait BitOps {
     }
 
     /// Whether bit `nr` is set. Orders nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// let map = AtomicU64::new(0b1010);
+    /// assert!(map.test_bit(3) && !map.test_bit(2));
+    /// ```
     #[inline(always)]
     #[track_caller]
     fn test_bit(&self, nr: usize) -> bool {
@@ -86,6 +117,13 @@ pub trait BitOps {
     }
 
     /// Whether bit `nr` is set; what follows comes after.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// let ready = AtomicU64::new(0b1010);
+    /// assert!(ready.test_bit_acquire(3)); // what was written before the bit's release is seen from here on
+    /// ```
     #[inline(always)]
     #[track_caller]
     fn test_bit_acquire(&self, nr: usize) -> bool {
@@ -94,6 +132,14 @@ pub trait BitOps {
     }
 
     /// Sets bit `nr`, tells whether it was set before. Full barrier, also if it was.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// let map = AtomicU64::new(0);
+    /// assert!(!map.test_and_set_bit(3)); // it was clear: this caller has set it
+    /// assert!(map.test_and_set_bit(3));
+    /// ```
     #[inline(always)]
     #[track_caller]
     fn test_and_set_bit(&self, nr: usize) -> bool {
@@ -102,6 +148,14 @@ pub trait BitOps {
     }
 
     /// Clears bit `nr`, tells whether it was set before. Full barrier, also if it was not.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// let pending = AtomicU64::new(0b1000);
+    /// assert!(pending.test_and_clear_bit(3)); // of all who look, one sees it set
+    /// assert!(!pending.test_and_clear_bit(3));
+    /// ```
     #[inline(always)]
     #[track_caller]
     fn test_and_clear_bit(&self, nr: usize) -> bool {
@@ -110,6 +164,14 @@ pub trait BitOps {
     }
 
     /// Flips bit `nr`, tells whether it was set before. Full barrier.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// let map = AtomicU64::new(0b1000);
+    /// assert!(map.test_and_change_bit(3));
+    /// assert_eq!(map.read(), 0);
+    /// ```
     #[inline(always)]
     #[track_caller]
     fn test_and_change_bit(&self, nr: usize) -> bool {
@@ -120,6 +182,15 @@ pub trait BitOps {
     /// Takes bit `nr` as a lock: sets it, tells whether another had it. Acquire if it was clear, no order if it was set.
     ///
     /// Looks before it writes, so that waiting does not pull the line from the owner.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// let locks = AtomicU64::new(0);
+    /// assert!(!locks.test_and_set_bit_lock(3)); // taken
+    /// assert!(locks.test_and_set_bit_lock(3)); // another has it
+    /// locks.clear_bit_unlock(3);
+    /// ```
     #[inline(always)]
     #[track_caller]
     fn test_and_set_bit_lock(&self, nr: usize) -> bool {
@@ -128,6 +199,14 @@ pub trait BitOps {
     }
 
     /// Gives up bit `nr` taken by [`Self::test_and_set_bit_lock`]: clears it with release order.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// let locks = AtomicU64::new(0b1001);
+    /// locks.clear_bit_unlock(3);
+    /// assert_eq!(locks.read(), 0b0001);
+    /// ```
     #[inline(always)]
     #[track_caller]
     fn clear_bit_unlock(&self, nr: usize) {
@@ -136,6 +215,14 @@ pub trait BitOps {
     }
 
     /// [`Self::clear_bit_unlock`] by a plain store, where nobody else changes the word while the bit is held.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// let locks = AtomicU64::new(0b1001);
+    /// locks.nonatomic_clear_bit_unlock(3);
+    /// assert_eq!(locks.read(), 0b0001);
+    /// ```
     #[doc(alias = "__clear_bit_unlock")]
     #[inline(always)]
     #[track_caller]
@@ -145,6 +232,14 @@ pub trait BitOps {
     }
 
     /// Sets bit `nr` by a load and a store: the caller is the only one who changes this word, others may read it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// let map = AtomicU64::new(0);
+    /// map.nonatomic_set_bit(3);
+    /// assert_eq!(map.read(), 0b1000);
+    /// ```
     #[doc(alias = "__set_bit")]
     #[inline(always)]
     #[track_caller]
@@ -153,6 +248,14 @@ pub trait BitOps {
     }
 
     /// Clears bit `nr`, on the terms of [`Self::nonatomic_set_bit`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// let map = AtomicU64::new(0b1010);
+    /// map.nonatomic_clear_bit(3);
+    /// assert_eq!(map.read(), 0b0010);
+    /// ```
     #[doc(alias = "__clear_bit")]
     #[inline(always)]
     #[track_caller]
@@ -161,6 +264,14 @@ pub trait BitOps {
     }
 
     /// Flips bit `nr`, on the terms of [`Self::nonatomic_set_bit`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// let map = AtomicU64::new(0b1010);
+    /// map.nonatomic_change_bit(0);
+    /// assert_eq!(map.read(), 0b1011);
+    /// ```
     #[doc(alias = "__change_bit")]
     #[inline(always)]
     #[track_caller]
@@ -169,6 +280,13 @@ pub trait BitOps {
     }
 
     /// Sets bit `nr`, tells whether it was set before, on the terms of [`Self::nonatomic_set_bit`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// let map = AtomicU64::new(0);
+    /// assert_eq!((map.nonatomic_test_and_set_bit(3), map.read()), (false, 0b1000));
+    /// ```
     #[doc(alias = "__test_and_set_bit")]
     #[inline(always)]
     #[track_caller]
@@ -180,6 +298,13 @@ pub trait BitOps {
     }
 
     /// Clears bit `nr`, tells whether it was set before, on the terms of [`Self::nonatomic_set_bit`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// let map = AtomicU64::new(0b1000);
+    /// assert_eq!((map.nonatomic_test_and_clear_bit(3), map.read()), (true, 0));
+    /// ```
     #[doc(alias = "__test_and_clear_bit")]
     #[inline(always)]
     #[track_caller]
@@ -191,6 +316,13 @@ pub trait BitOps {
     }
 
     /// Flips bit `nr`, tells whether it was set before, on the terms of [`Self::nonatomic_set_bit`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// let map = AtomicU64::new(0b1000);
+    /// assert_eq!((map.nonatomic_test_and_change_bit(0), map.read()), (false, 0b1001));
+    /// ```
     #[doc(alias = "__test_and_change_bit")]
     #[inline(always)]
     #[track_caller]
@@ -202,18 +334,37 @@ pub trait BitOps {
     }
 
     /// The first set bit below `size`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// assert_eq!(AtomicU64::new(0b1010).find_first_bit(64), Some(1));
+    /// assert_eq!(AtomicU64::new(0b1000).find_first_bit(3), None); // bit 3 is not below 3
+    /// ```
     #[track_caller]
     fn find_first_bit(&self, size: usize) -> Option<usize> {
         self.find_next_bit(size, 0)
     }
 
     /// The first clear bit below `size`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// assert_eq!(AtomicU64::new(0b1011).find_first_zero_bit(64), Some(2));
+    /// ```
     #[track_caller]
     fn find_first_zero_bit(&self, size: usize) -> Option<usize> {
         self.find_next_zero_bit(size, 0)
     }
 
     /// The first set bit from `start` on, below `size`. (Linux returns `size` where this is `None`.)
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// assert_eq!(AtomicU64::new(0b1010).find_next_bit(64, 2), Some(3));
+    /// ```
     #[track_caller]
     fn find_next_bit(&self, size: usize, start: usize) -> Option<usize> {
         let words = self.words();
@@ -221,6 +372,12 @@ pub trait BitOps {
     }
 
     /// The first clear bit from `start` on, below `size`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// assert_eq!(AtomicU64::new(0b1011).find_next_zero_bit(64, 3), Some(4));
+    /// ```
     #[track_caller]
     fn find_next_zero_bit(&self, size: usize, start: usize) -> Option<usize> {
         let words = self.words();
@@ -228,6 +385,13 @@ pub trait BitOps {
     }
 
     /// How many of the bits below `size` are set.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// assert_eq!(AtomicU64::new(0b1011).weight(64), 3);
+    /// assert_eq!(AtomicU64::new(0b1011).weight(2), 2);
+    /// ```
     #[doc(alias("bitmap_weight", "hweight_long"))]
     #[track_caller]
     fn weight(&self, size: usize) -> usize {
@@ -236,6 +400,12 @@ pub trait BitOps {
     }
 
     /// The set bits below `size`, ascending; each word is read as the iteration reaches it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::sync::{atomic::AtomicU64, bitops::BitOps};
+    /// assert!(AtomicU64::new(0b1010).set_bits(64).eq([1, 3]));
+    /// ```
     #[doc(alias = "for_each_set_bit")]
     #[track_caller]
     fn set_bits(&self, size: usize) -> impl Iterator<Item = usize> {

@@ -35,6 +35,16 @@ static LOCK: RawMutex = RawMutex::new();
 ///
 /// # Panics
 /// If its owner has ended by a fault; who can go on then asks with `lock_kernel_killable`.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::sync::bkl::{kernel_locked, lock_kernel, unlock_kernel};
+/// lock_kernel();
+/// lock_kernel(); // its owner may
+/// unlock_kernel();
+/// assert!(kernel_locked());
+/// # unlock_kernel();
+/// ```
 #[track_caller]
 pub fn lock_kernel() {
     might_sleep();
@@ -49,6 +59,14 @@ pub fn lock_kernel() {
 /// Gives it back as often as it was taken: the last time others get it. Without it, that is reported and nothing happens.
 ///
 /// Context: thread. Release, the last time.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::sync::bkl::{kernel_locked, lock_kernel, unlock_kernel};
+/// lock_kernel();
+/// unlock_kernel();
+/// assert!(!kernel_locked());
+/// ```
 #[track_caller]
 pub fn unlock_kernel() {
     let me = cpu::current();
@@ -63,6 +81,14 @@ pub fn unlock_kernel() {
 }
 
 /// The running thread holds it. Context: thread.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::sync::bkl::{kernel_locked, lock_kernel};
+/// assert!(!kernel_locked());
+/// lock_kernel();
+/// assert!(kernel_locked());
+/// ```
 pub fn kernel_locked() -> bool {
     cpu::current().lock_depth() != 0
 }
@@ -73,6 +99,14 @@ pub fn kernel_locked() -> bool {
 ///
 /// # Errors
 /// `Interrupted` (`EINTR`) by a fatal signal; `OwnerDead` (`EOWNERDEAD`) if its owner has ended by a fault: nobody gets it any more.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::sync::bkl::{lock_kernel_killable, unlock_kernel};
+/// if lock_kernel_killable().is_ok() {
+///     unlock_kernel();
+/// }
+/// ```
 #[track_caller]
 pub fn lock_kernel_killable() -> Result<(), LockError> {
     might_sleep();

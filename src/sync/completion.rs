@@ -34,6 +34,13 @@ pub struct Completion {
 
 impl Completion {
     /// Nothing has happened yet.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::Completion;
+    /// static DONE: Completion = Completion::new();
+    /// assert!(!DONE.is_done());
+    /// ```
     pub const fn new() -> Self {
         Self { events: Tokens::new(0) }
     }
@@ -41,6 +48,15 @@ impl Completion {
     /// Waits for an event and takes it: Linux's `wait_for_completion`.
     ///
     /// Context: thread, may sleep. Acquire.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::Completion;
+    /// static DONE: Completion = Completion::new();
+    /// DONE.complete(); // by whoever does the work
+    /// DONE.wait();
+    /// assert!(!DONE.is_done()); // the wait took the event
+    /// ```
     #[doc(alias = "wait_for_completion")]
     #[inline]
     #[track_caller]
@@ -55,6 +71,14 @@ impl Completion {
     ///
     /// # Errors
     /// `Interrupted` (`ERESTARTSYS`) if a signal came first.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::Completion;
+    /// let done = Completion::new();
+    /// done.complete();
+    /// assert_eq!(done.wait_interruptible(), Ok(())); // the event was there: no wait that a signal could end
+    /// ```
     #[doc(alias = "wait_for_completion_interruptible")]
     #[inline]
     #[track_caller]
@@ -69,6 +93,14 @@ impl Completion {
     ///
     /// # Errors
     /// `Interrupted` if a fatal signal came first.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::Completion;
+    /// let done = Completion::new();
+    /// done.complete();
+    /// assert_eq!(done.wait_killable(), Ok(()));
+    /// ```
     #[doc(alias = "wait_for_completion_killable")]
     #[inline]
     #[track_caller]
@@ -83,6 +115,14 @@ impl Completion {
     ///
     /// # Errors
     /// `TimedOut` if the time is over.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::time::Duration;
+    /// use tetra::sync::{Completion, WaitError};
+    /// let done = Completion::new();
+    /// assert_eq!(done.wait_timeout(Duration::from_millis(10)), Err(WaitError::TimedOut));
+    /// ```
     #[doc(alias = "wait_for_completion_timeout")]
     #[inline]
     #[track_caller]
@@ -97,6 +137,17 @@ impl Completion {
     ///
     /// # Errors
     /// `WaitError`: what ended it.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::time::Duration;
+    /// use tetra::sync::{Completion, WaitError};
+    /// let done = Completion::new();
+    /// match done.wait_interruptible_timeout(Duration::from_millis(10)) {
+    ///     Ok(()) => unreachable!("nobody completes it"),
+    ///     Err(why) => assert!(matches!(why, WaitError::TimedOut | WaitError::Interrupted)),
+    /// }
+    /// ```
     #[doc(alias = "wait_for_completion_interruptible_timeout")]
     #[inline]
     #[track_caller]
@@ -106,6 +157,15 @@ impl Completion {
     }
 
     /// Takes an event if there is one. Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::Completion;
+    /// let done = Completion::new();
+    /// assert!(!done.try_wait());
+    /// done.complete();
+    /// assert!(done.try_wait());
+    /// ```
     #[doc(alias = "try_wait_for_completion")]
     #[inline]
     pub fn try_wait(&self) -> bool {
@@ -115,6 +175,16 @@ impl Completion {
     /// One event: wakes who has waited longest, or is kept for the next.
     ///
     /// Context: any. Release.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::Completion;
+    /// let done = Completion::new();
+    /// done.complete();
+    /// done.complete();
+    /// assert!(done.try_wait() && done.try_wait()); // each is for one waiter
+    /// assert!(!done.try_wait());
+    /// ```
     #[inline]
     pub fn complete(&self) {
         self.events.give();
@@ -123,6 +193,15 @@ impl Completion {
     /// The event for all: wakes everybody, and nobody waits here any more until `reinit`.
     ///
     /// Context: any. Release.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::Completion;
+    /// let done = Completion::new();
+    /// done.complete_all();
+    /// done.wait(); // so does everybody, now and later
+    /// assert!(done.is_done());
+    /// ```
     pub fn complete_all(&self) {
         self.events.give_all();
     }
@@ -130,12 +209,30 @@ impl Completion {
     /// Forgets all events: Linux's `reinit_completion`. Who waits goes on waiting.
     ///
     /// Context: any; when nobody else is about to complete, or that event may be lost or kept.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::Completion;
+    /// let done = Completion::new();
+    /// done.complete_all();
+    /// done.reinit();
+    /// assert!(!done.is_done());
+    /// ```
     #[doc(alias = "reinit_completion")]
     pub fn reinit(&self) {
         self.events.reset();
     }
 
     /// An event is there, so a wait would not sleep: Linux's `completion_done`. Stale on return. Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::Completion;
+    /// let done = Completion::new();
+    /// done.complete();
+    /// assert!(done.is_done()); // looks, and leaves the event
+    /// assert!(done.try_wait());
+    /// ```
     #[doc(alias = "completion_done")]
     #[inline]
     pub fn is_done(&self) -> bool {

@@ -43,6 +43,13 @@ pub struct Condvar {
 
 impl Condvar {
     /// Nobody waits.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::Condvar;
+    /// static CAME: Condvar = Condvar::new();
+    /// CAME.notify_all(); // nobody waits: nothing happens
+    /// ```
     pub const fn new() -> Self {
         Self { nr_notified: AtomicU32::new(0), room: WaitRoom::new() }
     }
@@ -53,6 +60,15 @@ impl Condvar {
     ///
     /// # Panics
     /// As `Mutex::lock`.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::sync::{Condvar, Mutex};
+    /// static STOCK: Mutex<u32> = Mutex::new(0);
+    /// static CAME: Condvar = Condvar::new();
+    /// let mut stock = CAME.wait_while(STOCK.lock(), |stock| *stock == 0);
+    /// *stock -= 1; // held again, and there is some
+    /// ```
     #[track_caller]
     pub fn wait_while<'a, T: ?Sized>(&self, guard: MutexGuard<'a, T>, mut is_unfit: impl FnMut(&mut T) -> bool) -> MutexGuard<'a, T> {
         might_sleep();
@@ -71,6 +87,16 @@ impl Condvar {
     ///
     /// # Errors
     /// `Interrupted` (`EINTR`), or `OwnerDead` when the mutex is taken again; it is not held then.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::sync::{Condvar, LockError, Mutex};
+    /// fn take(came: &Condvar, stock: &Mutex<u32>) -> Result<(), LockError> {
+    ///     *came.wait_while_killable(stock.lock(), |stock| *stock == 0)? -= 1; // a fatal signal: nothing was taken
+    ///     Ok(())
+    /// }
+    /// assert_eq!(take(&Condvar::new(), &Mutex::new(1)), Ok(()));
+    /// ```
     #[track_caller]
     pub fn wait_while_killable<'a, T: ?Sized>(
         &self,
@@ -97,11 +123,29 @@ impl Condvar {
     }
 
     /// Wakes who has waited longest. Context: any; the change was made under the mutex before.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::sync::{Condvar, Mutex};
+    /// static STOCK: Mutex<u32> = Mutex::new(0);
+    /// static CAME: Condvar = Condvar::new();
+    /// *STOCK.lock() += 1; // one piece,
+    /// CAME.notify_one(); // for one that waits
+    /// ```
     pub fn notify_one(&self) {
         self.notify(1);
     }
 
     /// Wakes all. Context: any; the change was made under the mutex before.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::sync::{Condvar, Mutex};
+    /// static STOCK: Mutex<u32> = Mutex::new(0);
+    /// static CAME: Condvar = Condvar::new();
+    /// *STOCK.lock() += 10; // enough for all that wait
+    /// CAME.notify_all();
+    /// ```
     pub fn notify_all(&self) {
         self.notify(usize::MAX);
     }

@@ -59,6 +59,13 @@ unsafe impl<T: ?Sized + Send, R: RawLock, G: Policy> Send for Lock<T, R, G> {}
 
 impl<T, R: RawLock, G: Policy> Lock<T, R, G> {
     /// A free lock around `data`. The place of this call is the lock's class.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SpinLock;
+    /// static COUNT: SpinLock<u32> = SpinLock::new(7);
+    /// assert_eq!(*COUNT.lock(), 7);
+    /// ```
     #[track_caller]
     pub const fn new(data: T) -> Self {
         Self { raw: R::INIT, meta: LockMeta::new(), _policy: PhantomData, data: UnsafeCell::new(data) }
@@ -75,6 +82,14 @@ impl<T: ?Sized, R: RawLock<Node = ()>, G: Policy> Lock<T, R, G> {
     /// Takes the lock in its type's context; spins until it can.
     ///
     /// Context: any that the policy allows; does not sleep. Acquire: all before the last unlock happens before what follows.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SpinLock;
+    /// static COUNT: SpinLock<u32> = SpinLock::new(0);
+    /// *COUNT.lock() += 1; // the guard drops at the end of the statement
+    /// assert_eq!(*COUNT.lock(), 1);
+    /// ```
     #[inline(always)]
     #[track_caller]
     pub fn lock(&self) -> LockGuard<'_, T, R, G, G> {
@@ -84,6 +99,16 @@ impl<T: ?Sized, R: RawLock<Node = ()>, G: Policy> Lock<T, R, G> {
     /// Takes the lock with irqs off: Linux's `spin_lock_irqsave`.
     ///
     /// Context: any; afterwards irqs are off until the last guard that wants it so has dropped, in whatever order. Ordering: as `lock`.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SpinLock;
+    /// let (one, other) = (SpinLock::new(1), SpinLock::new(2));
+    /// let (one, other) = (one.lock_irqsave(), other.lock_irqsave());
+    /// drop(one);
+    /// assert!(tetra::cpu::is_atomic()); // irqs stay off for the other
+    /// # drop(other);
+    /// ```
     #[inline(always)]
     #[track_caller]
     pub fn lock_irqsave(&self) -> LockGuard<'_, T, R, G, LocalIrqDisabled>
@@ -94,6 +119,15 @@ impl<T: ?Sized, R: RawLock<Node = ()>, G: Policy> Lock<T, R, G> {
     }
 
     /// Linux's `spin_lock_irq`, and the same as `lock_irqsave`: since sections are counted, whoever knows irqs to be on gains nothing by saying so.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SpinLock;
+    /// static COUNT: SpinLock<u32> = SpinLock::new(0);
+    /// *COUNT.lock_irq() += 1;
+    /// assert!(!tetra::cpu::is_atomic()); // irqs are as before
+    /// # assert_eq!(*COUNT.lock(), 1);
+    /// ```
     #[inline(always)]
     #[track_caller]
     pub fn lock_irq(&self) -> LockGuard<'_, T, R, G, LocalIrqDisabled>
@@ -106,6 +140,14 @@ impl<T: ?Sized, R: RawLock<Node = ()>, G: Policy> Lock<T, R, G> {
     /// Takes the lock with bottom halves off: Linux's `spin_lock_bh`.
     ///
     /// Context: thread or softirq. Ordering: as `lock`.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SpinLock;
+    /// let count = SpinLock::new(0);
+    /// let guard = count.lock_bh();
+    /// assert!(tetra::cpu::in_softirq()); // bottom halves are off
+    /// ```
     #[inline(always)]
     #[track_caller]
     pub fn lock_bh(&self) -> LockGuard<'_, T, R, G, BottomHalfDisabled>
@@ -119,6 +161,15 @@ impl<T: ?Sized, R: RawLock<Node = ()>, G: Policy> Lock<T, R, G> {
     /// knows the order that the program keeps among them (by address, parent before child). Without `lockdep` the same as `lock`.
     ///
     /// Context and ordering: as `lock`.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SpinLock;
+    /// static ENDS: [SpinLock<u32>; 2] = [const { SpinLock::new(7) }; 2]; // one class: made at one place
+    /// let (mut from, mut to) = (ENDS[0].lock(), ENDS[1].lock_nested(1)); // by index, always
+    /// (*from, *to) = (*from - 1, *to + 1);
+    /// assert_eq!(*from + *to, 14);
+    /// ```
     #[inline(always)]
     #[track_caller]
     pub fn lock_nested(&self, level: u8) -> LockGuard<'_, T, R, G, G> {
@@ -126,6 +177,14 @@ impl<T: ?Sized, R: RawLock<Node = ()>, G: Policy> Lock<T, R, G> {
     }
 
     /// As `lock_nested`, with irqs off.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SpinLock;
+    /// static ENDS: [SpinLock<u32>; 2] = [const { SpinLock::new(7) }; 2]; // one class: made at one place
+    /// let (from, to) = (ENDS[0].lock_irqsave(), ENDS[1].lock_irqsave_nested(1)); // by index, always
+    /// assert_eq!(*from + *to, 14);
+    /// ```
     #[inline(always)]
     #[track_caller]
     pub fn lock_irqsave_nested(&self, level: u8) -> LockGuard<'_, T, R, G, LocalIrqDisabled>
@@ -152,6 +211,16 @@ impl<T: ?Sized, R: RawLock<Node = ()>, G: Policy> Lock<T, R, G> {
     /// Takes the lock if it is free.
     ///
     /// Context: as `lock`, and does not spin. Acquire on success; no order on failure.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SpinLock;
+    /// let count = SpinLock::new(0);
+    /// let guard = count.lock();
+    /// assert!(count.try_lock().is_none());
+    /// drop(guard);
+    /// assert!(count.try_lock().is_some());
+    /// ```
     #[inline(always)]
     #[track_caller]
     pub fn try_lock(&self) -> Option<LockGuard<'_, T, R, G, G>> {
@@ -159,6 +228,14 @@ impl<T: ?Sized, R: RawLock<Node = ()>, G: Policy> Lock<T, R, G> {
     }
 
     /// Takes the lock with irqs off if it is free; else irqs are as before. Context and ordering: as `try_lock`.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SpinLock;
+    /// let count = SpinLock::new(0);
+    /// let guard = count.try_lock_irqsave();
+    /// assert!(guard.is_some() && tetra::cpu::is_atomic());
+    /// ```
     #[inline(always)]
     #[track_caller]
     pub fn try_lock_irqsave(&self) -> Option<LockGuard<'_, T, R, G, LocalIrqDisabled>>
@@ -169,6 +246,15 @@ impl<T: ?Sized, R: RawLock<Node = ()>, G: Policy> Lock<T, R, G> {
     }
 
     /// The same as `try_lock_irqsave`.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SpinLock;
+    /// let count = SpinLock::new(0);
+    /// let guard = count.lock();
+    /// assert!(count.try_lock_irq().is_none());
+    /// # drop(guard);
+    /// ```
     #[inline(always)]
     #[track_caller]
     pub fn try_lock_irq(&self) -> Option<LockGuard<'_, T, R, G, LocalIrqDisabled>>
@@ -179,6 +265,16 @@ impl<T: ?Sized, R: RawLock<Node = ()>, G: Policy> Lock<T, R, G> {
     }
 
     /// Takes the lock with bottom halves off if it is free; else they are as before. Context and ordering: as `try_lock`.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SpinLock;
+    /// let count = SpinLock::new(0);
+    /// let guard = count.lock();
+    /// assert!(count.try_lock_bh().is_none());
+    /// assert!(!tetra::cpu::in_softirq()); // it left bottom halves as they were
+    /// # drop(guard);
+    /// ```
     #[inline(always)]
     #[track_caller]
     pub fn try_lock_bh(&self) -> Option<LockGuard<'_, T, R, G, BottomHalfDisabled>>
@@ -195,6 +291,15 @@ impl<T: ?Sized, R: RawLock, G: Policy> Lock<T, R, G> {
     /// The node is borrowed as long as the guard lives, so it can neither move nor stand in two queues; see `raw::mcs`.
     ///
     /// Context and ordering: as `lock`.
+    ///
+    /// # Examples
+    /// ```
+    /// use core::pin::pin;
+    /// use tetra::sync::{McsNode, McsSpinLock};
+    /// static COUNT: McsSpinLock<u32> = McsSpinLock::new(0);
+    /// *COUNT.lock_with(pin!(McsNode::new())) += 1;
+    /// assert_eq!(*COUNT.lock_with(pin!(McsNode::new())), 1);
+    /// ```
     #[inline(always)]
     #[track_caller]
     pub fn lock_with<'a>(&'a self, node: Pin<&'a mut R::Node>) -> LockGuard<'a, T, R, G, G> {
@@ -222,6 +327,16 @@ impl<T: ?Sized, R: RawLock, G: Policy> Lock<T, R, G> {
     /// keeps the answer, and it is `false`.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SpinLock;
+    /// let count = SpinLock::new(0);
+    /// let guard = count.lock();
+    /// assert!(count.is_locked());
+    /// drop(guard);
+    /// assert!(!count.is_locked());
+    /// ```
     pub fn is_locked(&self) -> bool {
         self.raw.is_locked() || self.meta.is_held()
     }
@@ -229,6 +344,17 @@ impl<T: ?Sized, R: RawLock, G: Policy> Lock<T, R, G> {
     /// Someone waits for the lock. A hint for holders that could let go for a moment.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SpinLock;
+    /// let count = SpinLock::new(0);
+    /// let mut guard = count.lock();
+    /// while *guard < 3 && !count.is_contended() {
+    ///     *guard += 1; // work that can be left for later if somebody waits
+    /// }
+    /// assert_eq!(*guard, 3); // here nobody does
+    /// ```
     pub fn is_contended(&self) -> bool {
         self.raw.is_contended()
     }

@@ -21,6 +21,13 @@ macro_rules! accessors {
         ///
         /// # Safety
         /// `register` is aligned and mapped as a device, and reading it does not break what another part of the kernel relies on.
+        ///
+        /// # Examples
+        /// ```
+        /// let register = 5; // stands for a device's
+        /// // SAFETY: a live local.
+        #[doc = concat!("assert_eq!(unsafe { tetra::sync::mmio::", stringify!($read), "(&raw const register) }, 5);")]
+        /// ```
         #[inline(always)]
         pub unsafe fn $read(register: *const $word) -> $word {
             // SAFETY: The caller's promise is the same.
@@ -35,6 +42,13 @@ macro_rules! accessors {
         ///
         /// # Safety
         /// `register` is aligned and mapped as a device, and reading it does not break what another part of the kernel relies on.
+        ///
+        /// # Examples
+        /// ```
+        /// let register = 5; // stands for a device's
+        /// // SAFETY: a live local.
+        #[doc = concat!("assert_eq!(unsafe { tetra::sync::mmio::", stringify!($read_relaxed), "(&raw const register) }, 5);")]
+        /// ```
         #[inline(always)]
         pub unsafe fn $read_relaxed(register: *const $word) -> $word {
             // SAFETY: The caller's promise is the same.
@@ -47,6 +61,14 @@ macro_rules! accessors {
         ///
         /// # Safety
         /// `register` is aligned and mapped as a device, and writing `value` does not break what another part of the kernel relies on.
+        ///
+        /// # Examples
+        /// ```
+        /// let mut register = 0; // stands for a device's
+        /// // SAFETY: a live local.
+        #[doc = concat!("unsafe { tetra::sync::mmio::", stringify!($write), "(5, &raw mut register) };")]
+        /// assert_eq!(register, 5);
+        /// ```
         #[inline(always)]
         pub unsafe fn $write(value: $word, register: *mut $word) {
             barrier::dma_wmb();
@@ -60,6 +82,14 @@ macro_rules! accessors {
         ///
         /// # Safety
         /// `register` is aligned and mapped as a device, and writing `value` does not break what another part of the kernel relies on.
+        ///
+        /// # Examples
+        /// ```
+        /// let mut register = 0; // stands for a device's
+        /// // SAFETY: a live local.
+        #[doc = concat!("unsafe { tetra::sync::mmio::", stringify!($write_relaxed), "(5, &raw mut register) };")]
+        /// assert_eq!(register, 5);
+        /// ```
         #[inline(always)]
         pub unsafe fn $write_relaxed(value: $word, register: *mut $word) {
             // SAFETY: The caller's promise is the same.

@@ -56,6 +56,13 @@ unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
 
 impl<T> Mutex<T> {
     /// A free mutex around `data`. The place of this call is its class.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::Mutex;
+    /// static NAMES: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+    /// assert!(!NAMES.is_locked());
+    /// ```
     #[track_caller]
     pub const fn new(data: T) -> Self {
         Self { raw: RawMutex::new(), data: UnsafeCell::new(data) }
@@ -74,6 +81,14 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Panics
     /// If the running thread has it already, or its owner has ended with it: who can go on then asks with `lock_killable`.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::sync::Mutex;
+    /// static NAMES: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+    /// NAMES.lock().push("tetra"); // the guard drops at the end of the statement
+    /// assert_eq!(NAMES.lock().len(), 1);
+    /// ```
     #[doc(alias = "mutex_lock")]
     #[inline(always)]
     #[track_caller]
@@ -84,6 +99,15 @@ impl<T: ?Sized> Mutex<T> {
     /// As `lock`, inside another of its class: Linux's `mutex_lock_nested`. `level`, 1 to 7, is for `lockdep`, as for `Lock::lock_nested`.
     ///
     /// Context, order and panics: as `lock`.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::sync::Mutex;
+    /// static ENDS: [Mutex<u32>; 2] = [const { Mutex::new(7) }; 2]; // one class: made at one place
+    /// let (mut from, mut to) = (ENDS[0].lock(), ENDS[1].lock_nested(1)); // by index, always
+    /// (*from, *to) = (*from - 1, *to + 1);
+    /// assert_eq!(*from + *to, 14);
+    /// ```
     #[doc(alias = "mutex_lock_nested")]
     #[inline(always)]
     #[track_caller]
@@ -101,6 +125,16 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Panics
     /// If the running thread has it already.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::sync::{LockError, Mutex};
+    /// fn add(names: &Mutex<Vec<&'static str>>, name: &'static str) -> Result<(), LockError> {
+    ///     names.lock_interruptible()?.push(name); // a signal: nothing was added
+    ///     Ok(())
+    /// }
+    /// assert_eq!(add(&Mutex::new(Vec::new()), "tetra"), Ok(()));
+    /// ```
     #[doc(alias = "mutex_lock_interruptible")]
     #[inline]
     #[track_caller]
@@ -117,6 +151,13 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// # Panics
     /// If the running thread has it already.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::sync::Mutex;
+    /// let names = Mutex::new(vec!["tetra"]);
+    /// assert!(names.lock_killable().is_ok_and(|names| names.len() == 1));
+    /// ```
     #[doc(alias = "mutex_lock_killable")]
     #[inline]
     #[track_caller]
@@ -127,6 +168,14 @@ impl<T: ?Sized> Mutex<T> {
     /// Takes the mutex if it is free: Linux's `mutex_trylock`.
     ///
     /// Context: thread. Acquire on success.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::sync::Mutex;
+    /// let names = Mutex::new(vec!["tetra"]);
+    /// let guard = names.lock();
+    /// assert!(names.try_lock().is_none());
+    /// ```
     #[doc(alias = "mutex_trylock")]
     #[inline(always)]
     #[track_caller]
@@ -135,6 +184,14 @@ impl<T: ?Sized> Mutex<T> {
     }
 
     /// Somebody has it: Linux's `mutex_is_locked`. A hint. Context: any.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::sync::Mutex;
+    /// let names = Mutex::new(vec!["tetra"]);
+    /// let guard = names.lock();
+    /// assert!(names.is_locked());
+    /// ```
     #[doc(alias = "mutex_is_locked")]
     pub fn is_locked(&self) -> bool {
         self.raw.is_locked()

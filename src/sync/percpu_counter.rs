@@ -47,6 +47,14 @@ impl PerCpu<CounterCell> {
     /// Adds `amount`.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::CounterCell;
+    /// tetra::per_cpu! { static SERVED: CounterCell = CounterCell::new(); }
+    /// SERVED.add(5);
+    /// assert_eq!(SERVED.sum(), 5);
+    /// ```
     #[inline(always)]
     pub fn add(&self, amount: i64) {
         self.this().0.add(amount);
@@ -55,6 +63,14 @@ impl PerCpu<CounterCell> {
     /// Subtracts `amount`.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::CounterCell;
+    /// tetra::per_cpu! { static SERVED: CounterCell = CounterCell::new(); }
+    /// SERVED.sub(2);
+    /// assert_eq!(SERVED.sum(), -2);
+    /// ```
     #[inline(always)]
     pub fn sub(&self, amount: i64) {
         self.this().0.sub(amount);
@@ -63,6 +79,14 @@ impl PerCpu<CounterCell> {
     /// Adds one.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::CounterCell;
+    /// tetra::per_cpu! { static SERVED: CounterCell = CounterCell::new(); }
+    /// SERVED.inc();
+    /// assert_eq!(SERVED.sum(), 1);
+    /// ```
     #[inline(always)]
     pub fn inc(&self) {
         self.this().0.inc();
@@ -71,6 +95,14 @@ impl PerCpu<CounterCell> {
     /// Subtracts one.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::CounterCell;
+    /// tetra::per_cpu! { static SERVED: CounterCell = CounterCell::new(); }
+    /// SERVED.dec();
+    /// assert_eq!(SERVED.sum(), -1);
+    /// ```
     #[inline(always)]
     pub fn dec(&self) {
         self.this().0.dec();
@@ -79,6 +111,15 @@ impl PerCpu<CounterCell> {
     /// The sum of all cells: exact if nobody adds meanwhile.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::CounterCell;
+    /// tetra::per_cpu! { static SERVED: CounterCell = CounterCell::new(); }
+    /// SERVED.add(5);
+    /// SERVED.dec();
+    /// assert_eq!(SERVED.sum(), 4);
+    /// ```
     pub fn sum(&self) -> i64 {
         self.iter().fold(0, |sum, cell| sum.wrapping_add(cell.0.read()))
     }

@@ -78,6 +78,13 @@ impl RefCount {
     /// A count of `count` references, usually 1: the creator's.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::refcount::RefCount;
+    /// static USERS: RefCount = RefCount::new(1);
+    /// assert_eq!(USERS.read(), 1);
+    /// ```
     #[doc(alias = "REFCOUNT_INIT")]
     pub const fn new(count: u32) -> Self {
         Self { count: AtomicU32::new(count) }
@@ -86,6 +93,12 @@ impl RefCount {
     /// The count at some moment; above [`MAX`] when saturated. Orders nothing.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::refcount::RefCount;
+    /// assert_eq!(RefCount::new(2).read(), 2);
+    /// ```
     #[doc(alias = "refcount_read")]
     #[inline]
     pub fn read(&self) -> u32 {
@@ -95,6 +108,14 @@ impl RefCount {
     /// Sets the count of an object that nobody else can see yet. Orders nothing.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::refcount::RefCount;
+    /// let users = RefCount::new(0);
+    /// users.set(1);
+    /// assert_eq!(users.read(), 1);
+    /// ```
     #[doc(alias = "refcount_set")]
     #[inline]
     pub fn set(&self, count: u32) {
@@ -104,6 +125,14 @@ impl RefCount {
     /// Takes one more reference; the caller has one. Orders nothing.
     ///
     /// Context: any. Reports a count of 0 and an overflow, and saturates.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::refcount::RefCount;
+    /// let users = RefCount::new(1);
+    /// users.inc();
+    /// assert_eq!(users.read(), 2);
+    /// ```
     #[doc(alias = "refcount_inc")]
     #[inline]
     #[track_caller]
@@ -117,6 +146,14 @@ impl RefCount {
     /// Takes `references` more; the caller has one. Orders nothing.
     ///
     /// Context: any. Reports a count of 0 and an overflow, and saturates.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::refcount::RefCount;
+    /// let users = RefCount::new(1);
+    /// users.add(3);
+    /// assert_eq!(users.read(), 4);
+    /// ```
     #[doc(alias = "refcount_add")]
     #[inline]
     #[track_caller]
@@ -133,6 +170,13 @@ impl RefCount {
     /// orders its contents.
     ///
     /// Context: any. Reports an overflow, and saturates.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::refcount::RefCount;
+    /// assert!(RefCount::new(1).inc_not_zero());
+    /// assert!(!RefCount::new(0).inc_not_zero()); // it is being freed
+    /// ```
     #[doc(alias = "refcount_inc_not_zero")]
     #[inline]
     #[must_use]
@@ -144,6 +188,13 @@ impl RefCount {
     /// Takes `references` unless there is none left, tells whether it did. Orders nothing.
     ///
     /// Context: any. Reports an overflow, and saturates.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::refcount::RefCount;
+    /// assert!(RefCount::new(1).add_not_zero(3));
+    /// assert!(!RefCount::new(0).add_not_zero(3)); // it is being freed
+    /// ```
     #[doc(alias = "refcount_add_not_zero")]
     #[inline]
     #[must_use]
@@ -162,6 +213,14 @@ impl RefCount {
     /// Gives one reference back, tells whether it was the last: then the caller frees the object. Releases; acquires if it was the last.
     ///
     /// Context: any. Reports an underflow, and saturates.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::refcount::RefCount;
+    /// let users = RefCount::new(2);
+    /// assert!(!users.dec_and_test());
+    /// assert!(users.dec_and_test()); // the last one frees the object
+    /// ```
     #[doc(alias = "refcount_dec_and_test")]
     #[inline]
     #[must_use]
@@ -181,6 +240,14 @@ impl RefCount {
     /// Gives `references` back, tells whether they were the last. Releases; acquires if they were.
     ///
     /// Context: any. Reports an underflow, and saturates.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::refcount::RefCount;
+    /// let users = RefCount::new(3);
+    /// assert!(!users.sub_and_test(1));
+    /// assert!(users.sub_and_test(2));
+    /// ```
     #[doc(alias = "refcount_sub_and_test")]
     #[inline]
     #[must_use]
@@ -200,6 +267,14 @@ impl RefCount {
     /// Gives one reference back that cannot be the last. Releases.
     ///
     /// Context: any. Reports a count that reaches 0 or was 0, and saturates.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::refcount::RefCount;
+    /// let users = RefCount::new(2);
+    /// users.dec();
+    /// assert_eq!(users.read(), 1);
+    /// ```
     #[doc(alias = "refcount_dec")]
     #[inline]
     #[track_caller]
@@ -213,6 +288,15 @@ impl RefCount {
     /// Gives the reference back if it is the only one, tells whether it did. Releases, if it did.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::refcount::RefCount;
+    /// let users = RefCount::new(2);
+    /// assert!(!users.dec_if_one());
+    /// users.dec();
+    /// assert!(users.dec_if_one());
+    /// ```
     #[doc(alias = "refcount_dec_if_one")]
     #[inline]
     #[must_use]
@@ -223,6 +307,14 @@ impl RefCount {
     /// Gives one reference back unless it is the only one, tells whether it did. Releases, if it did. A saturated count stays: `true`.
     ///
     /// Context: any. Reports an underflow, and saturates.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::refcount::RefCount;
+    /// let users = RefCount::new(2);
+    /// assert!(users.dec_not_one());
+    /// assert!(!users.dec_not_one()); // the last one: take the lock that finds the object, then drop it
+    /// ```
     #[doc(alias = "refcount_dec_not_one")]
     #[inline]
     #[must_use]

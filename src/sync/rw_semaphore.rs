@@ -107,6 +107,13 @@ unsafe impl<T: ?Sized + Send> Send for RwSemaphore<T> {}
 
 impl<T> RwSemaphore<T> {
     /// A free semaphore around `data`. The place of this call is its class.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::RwSemaphore;
+    /// static TABLE: RwSemaphore<[u32; 4]> = RwSemaphore::new([0; 4]);
+    /// assert!(!TABLE.is_locked());
+    /// ```
     #[track_caller]
     pub const fn new(data: T) -> Self {
         Self {
@@ -130,6 +137,13 @@ impl<T: ?Sized> RwSemaphore<T> {
     ///
     /// # Panics
     /// If a writer has died inside: who can go on then asks with `read_killable`.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::sync::RwSemaphore;
+    /// static TABLE: RwSemaphore<[u32; 4]> = RwSemaphore::new([0, 0, 7, 0]);
+    /// assert_eq!(TABLE.read()[2], 7);
+    /// ```
     #[doc(alias = "down_read")]
     #[inline]
     #[track_caller]
@@ -146,6 +160,15 @@ impl<T: ?Sized> RwSemaphore<T> {
     ///
     /// # Errors
     /// `Interrupted` (`EINTR`), or `OwnerDead` (`EOWNERDEAD`) if a writer has died inside.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::sync::{LockError, RwSemaphore};
+    /// fn third(table: &RwSemaphore<[u32; 4]>) -> Result<u32, LockError> {
+    ///     Ok(table.read_killable()?[2])
+    /// }
+    /// assert_eq!(third(&RwSemaphore::new([0, 0, 7, 0])), Ok(7));
+    /// ```
     #[doc(alias = "down_read_killable")]
     #[inline]
     #[track_caller]
@@ -157,6 +180,17 @@ impl<T: ?Sized> RwSemaphore<T> {
     /// Goes in to read if nobody writes or waits: Linux's `down_read_trylock`.
     ///
     /// Context: thread. Acquire on success.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::sync::RwSemaphore;
+    /// let table = RwSemaphore::new([0; 4]);
+    /// let reader = table.read();
+    /// assert!(table.try_read().is_some()); // this one only tries, so it may while it reads
+    /// drop(reader);
+    /// let writer = table.write();
+    /// assert!(table.try_read().is_none());
+    /// ```
     #[doc(alias = "down_read_trylock")]
     #[inline]
     #[track_caller]
@@ -170,6 +204,14 @@ impl<T: ?Sized> RwSemaphore<T> {
     ///
     /// # Panics
     /// If somebody has died inside: who can go on then asks with `write_killable`.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::sync::RwSemaphore;
+    /// static TABLE: RwSemaphore<[u32; 4]> = RwSemaphore::new([0; 4]);
+    /// TABLE.write()[2] = 7;
+    /// assert_eq!(TABLE.read()[2], 7);
+    /// ```
     #[doc(alias = "down_write")]
     #[inline]
     #[track_caller]
@@ -186,6 +228,16 @@ impl<T: ?Sized> RwSemaphore<T> {
     ///
     /// # Errors
     /// `Interrupted` (`EINTR`), or `OwnerDead` (`EOWNERDEAD`) if somebody has died inside.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::sync::{LockError, RwSemaphore};
+    /// fn set_third(table: &RwSemaphore<[u32; 4]>, value: u32) -> Result<(), LockError> {
+    ///     table.write_killable()?[2] = value; // a fatal signal: nothing was changed
+    ///     Ok(())
+    /// }
+    /// assert_eq!(set_third(&RwSemaphore::new([0; 4]), 7), Ok(()));
+    /// ```
     #[doc(alias = "down_write_killable")]
     #[inline]
     #[track_caller]
@@ -197,6 +249,16 @@ impl<T: ?Sized> RwSemaphore<T> {
     /// Goes in to write if nobody is inside: Linux's `down_write_trylock`.
     ///
     /// Context: thread. Acquire on success.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::sync::RwSemaphore;
+    /// let table = RwSemaphore::new([0; 4]);
+    /// let reader = table.read();
+    /// assert!(table.try_write().is_none());
+    /// drop(reader);
+    /// assert!(table.try_write().is_some());
+    /// ```
     #[doc(alias = "down_write_trylock")]
     #[inline]
     #[track_caller]
@@ -205,6 +267,14 @@ impl<T: ?Sized> RwSemaphore<T> {
     }
 
     /// Somebody is inside: Linux's `rwsem_is_locked`. A hint. Context: any.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::sync::RwSemaphore;
+    /// let table = RwSemaphore::new([0; 4]);
+    /// let reader = table.read();
+    /// assert!(table.is_locked());
+    /// ```
     #[doc(alias = "rwsem_is_locked")]
     pub fn is_locked(&self) -> bool {
         self.word.read() & !WAITERS != 0
@@ -396,6 +466,16 @@ impl<'a, T: ?Sized> RwSemaphoreWriteGuard<'a, T> {
     /// Turns writing into reading with no writer in between, and lets in the readers that come next: Linux's `downgrade_write`.
     ///
     /// Context: thread. Release.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::sync::{RwSemaphore, RwSemaphoreWriteGuard};
+    /// let table = RwSemaphore::new([0; 4]);
+    /// let mut writer = table.write();
+    /// writer[2] = 7;
+    /// let reader = RwSemaphoreWriteGuard::downgrade(writer);
+    /// assert!(table.try_read().is_some() && table.try_write().is_none());
+    /// ```
     #[doc(alias = "downgrade_write")]
     #[track_caller]
     pub fn downgrade(guard: Self) -> RwSemaphoreReadGuard<'a, T> {

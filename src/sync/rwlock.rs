@@ -62,6 +62,13 @@ unsafe impl<T: ?Sized + Send, G: Policy> Send for RwLock<T, G> {}
 
 impl<T> RwLock<T> {
     /// A free lock around `data`, for threads. The place of this call is the lock's class.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::RwLock;
+    /// static LIMIT: RwLock<u32> = RwLock::new(100);
+    /// assert_eq!(*LIMIT.read(), 100);
+    /// ```
     #[track_caller]
     pub const fn new(data: T) -> Self {
         Self::with_policy(data)
@@ -91,14 +98,21 @@ const _: () = assert!(
         }
 );
 
-/// Defines the forms of one way in: for each context a call that waits and one that tries.
+/// Defines the forms of one way in: for each context a call that waits and one that tries. `others`: what readers beside it get.
 macro_rules! forms {
-    ($guard:ident, $enter:ident, $try_enter:ident, $what:literal, $($call:ident, $try_call:ident, $context:ty, $how:literal;)+) => {
+    ($guard:ident, $enter:ident, $try_enter:ident, $what:literal, others $others:literal, $($call:ident, $try_call:ident, $context:ty, $how:literal;)+) => {
         $(
             #[doc = concat!("Enters as a ", $what, $how, "; spins until it can.")]
             ///
             /// Context: any that the policy allows; does not sleep. Acquire: all that writers, and for a writer also readers, did inside before happens
             /// before what follows.
+            ///
+            /// # Examples
+            /// ```
+            /// let lock = tetra::sync::RwLock::new(7);
+            #[doc = concat!("let inside = lock.", stringify!($call), "();")]
+            #[doc = concat!("assert!(*inside == 7 && lock.try_read().", $others, "());")]
+            /// ```
             #[inline(always)]
             #[track_caller]
             pub fn $call(&self) -> $guard<'_, T, G, $context>
@@ -111,6 +125,15 @@ macro_rules! forms {
             #[doc = concat!("Enters as a ", $what, $how, " if that needs no waiting; else the context is as before.")]
             ///
             /// Context and ordering: as the form that waits; no order on failure.
+            ///
+            /// # Examples
+            /// ```
+            /// let lock = tetra::sync::RwLock::new(7);
+            /// let writer = lock.write();
+            #[doc = concat!("assert!(lock.", stringify!($try_call), "().is_none());")]
+            /// drop(writer);
+            #[doc = concat!("assert!(lock.", stringify!($try_call), "().is_some());")]
+            /// ```
             #[inline(always)]
             #[track_caller]
             pub fn $try_call(&self) -> Option<$guard<'_, T, G, $context>>
@@ -125,7 +148,7 @@ macro_rules! forms {
 
 impl<T: ?Sized, G: Policy> RwLock<T, G> {
     forms! {
-        RwLockReadGuard, read_in, try_read_in, "reader",
+        RwLockReadGuard, read_in, try_read_in, "reader", others "is_some",
         read, try_read, G, ", in the type's context";
         read_irqsave, try_read_irqsave, LocalIrqDisabled, " with irqs off";
         read_irq, try_read_irq, LocalIrqDisabled, " with irqs off";
@@ -133,7 +156,7 @@ impl<T: ?Sized, G: Policy> RwLock<T, G> {
     }
 
     forms! {
-        RwLockWriteGuard, write_in, try_write_in, "writer",
+        RwLockWriteGuard, write_in, try_write_in, "writer", others "is_none",
         write, try_write, G, ", in the type's context";
         write_irqsave, try_write_irqsave, LocalIrqDisabled, " with irqs off";
         write_irq, try_write_irq, LocalIrqDisabled, " with irqs off";
@@ -157,6 +180,15 @@ impl<T: ?Sized, G: Policy> RwLock<T, G> {
     /// Someone is inside. A hint, as for a spinlock.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::RwLock;
+    /// let lock = RwLock::new(7);
+    /// let reader = lock.read();
+    /// assert!(lock.is_locked() && !lock.is_write_locked());
+    /// # drop(reader);
+    /// ```
     pub fn is_locked(&self) -> bool {
         self.raw.is_locked() || self.meta.is_held()
     }
@@ -164,6 +196,15 @@ impl<T: ?Sized, G: Policy> RwLock<T, G> {
     /// A writer is inside. A hint.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::RwLock;
+    /// let lock = RwLock::new(7);
+    /// let writer = lock.write();
+    /// assert!(lock.is_write_locked());
+    /// # drop(writer);
+    /// ```
     pub fn is_write_locked(&self) -> bool {
         self.raw.is_write_locked() || self.meta.is_held()
     }
@@ -171,6 +212,15 @@ impl<T: ?Sized, G: Policy> RwLock<T, G> {
     /// Someone waits. A hint for holders that could let go for a moment.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::RwLock;
+    /// let lock = RwLock::new(7);
+    /// let reader = lock.read();
+    /// assert!(!lock.is_contended()); // inside, but nobody waits
+    /// # drop(reader);
+    /// ```
     pub fn is_contended(&self) -> bool {
         self.raw.is_contended()
     }

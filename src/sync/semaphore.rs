@@ -61,6 +61,13 @@ impl Semaphore {
     ///
     /// # Panics
     /// If there are more than `i32::MAX`; in a static, at compile time.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::Semaphore;
+    /// static BUFFERS: Semaphore = Semaphore::new(2);
+    /// assert_eq!(BUFFERS.count(), 2);
+    /// ```
     pub const fn new(count: u32) -> Self {
         Self { places: Tokens::new(count) }
     }
@@ -68,6 +75,14 @@ impl Semaphore {
     /// Takes a place; sleeps until it can.
     ///
     /// Context: thread, may sleep. Acquire.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::Semaphore;
+    /// let buffers = Semaphore::new(2);
+    /// buffers.down();
+    /// assert_eq!(buffers.count(), 1);
+    /// ```
     #[inline]
     #[track_caller]
     pub fn down(&self) {
@@ -81,6 +96,17 @@ impl Semaphore {
     ///
     /// # Errors
     /// `Interrupted` (`EINTR`).
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::{DownError, Semaphore};
+    /// fn use_buffer(free: &Semaphore) -> Result<(), DownError> {
+    ///     free.down_interruptible()?; // a signal: no place was taken
+    ///     free.up();
+    ///     Ok(())
+    /// }
+    /// assert_eq!(use_buffer(&Semaphore::new(2)), Ok(()));
+    /// ```
     #[inline]
     #[track_caller]
     pub fn down_interruptible(&self) -> Result<(), DownError> {
@@ -94,6 +120,14 @@ impl Semaphore {
     ///
     /// # Errors
     /// `Interrupted` (`EINTR`).
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::Semaphore;
+    /// let buffers = Semaphore::new(2);
+    /// assert_eq!(buffers.down_killable(), Ok(())); // a place is free: no wait that a signal could end
+    /// assert_eq!(buffers.count(), 1);
+    /// ```
     #[inline]
     #[track_caller]
     pub fn down_killable(&self) -> Result<(), DownError> {
@@ -107,6 +141,14 @@ impl Semaphore {
     ///
     /// # Errors
     /// `TimedOut` (`ETIME`).
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::time::Duration;
+    /// use tetra::sync::{DownError, Semaphore};
+    /// let buffers = Semaphore::new(0);
+    /// assert_eq!(buffers.down_timeout(Duration::from_millis(10)), Err(DownError::TimedOut));
+    /// ```
     #[inline]
     #[track_caller]
     pub fn down_timeout(&self, timeout: Duration) -> Result<(), DownError> {
@@ -117,6 +159,14 @@ impl Semaphore {
     /// Takes a place if there is one: the reverse of Linux's `down_trylock`, which returns 0 then.
     ///
     /// Context: any, also hardirq. Acquire on success.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::Semaphore;
+    /// let buffers = Semaphore::new(1);
+    /// assert!(buffers.try_down());
+    /// assert!(!buffers.try_down());
+    /// ```
     #[doc(alias = "down_trylock")]
     #[inline]
     pub fn try_down(&self) -> bool {
@@ -126,12 +176,26 @@ impl Semaphore {
     /// Gives a place, to who has waited longest if somebody waits.
     ///
     /// Context: any, also hardirq. Release.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::Semaphore;
+    /// let event = Semaphore::new(0);
+    /// event.up(); // in a handler, say
+    /// assert!(event.try_down());
+    /// ```
     #[inline]
     pub fn up(&self) {
         self.places.give();
     }
 
     /// Free places. Stale on return. Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::Semaphore;
+    /// assert_eq!(Semaphore::new(2).count(), 2);
+    /// ```
     pub fn count(&self) -> u32 {
         self.places.count().unwrap_or(u32::MAX)
     }

@@ -96,6 +96,13 @@ pub struct SeqLock<T: SeqData, G: Policy = PreemptDisabled> {
 
 impl<T: SeqData> SeqLock<T> {
     /// A sequence lock around `data`, whose readers and writers are threads. The place of this call is the lock's class.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SeqLock;
+    /// static CLOCK: SeqLock<[u64; 2]> = SeqLock::new([0, 0]);
+    /// assert_eq!(CLOCK.nr_writes(), 0);
+    /// ```
     #[track_caller]
     pub const fn new(data: T) -> Self {
         Self::with_policy(data)
@@ -109,6 +116,13 @@ macro_rules! write_forms {
             #[doc = concat!("Begins to write", $how, "; spins while another writer is at it. Readers retry until the guard drops.")]
             ///
             /// Context: any that the policy allows; does not sleep. Acquire: all that earlier writers did happens before what follows.
+            ///
+            /// # Examples
+            /// ```
+            /// let clock = tetra::sync::SeqLock::new([0, 0]);
+            #[doc = concat!("clock.", stringify!($call), "().set([54, 1000]);")]
+            /// assert_eq!(clock.read(), [54, 1000]);
+            /// ```
             #[inline(always)]
             #[track_caller]
             pub fn $call(&self) -> SeqWriteGuard<'_, T, G, $context>
@@ -121,6 +135,14 @@ macro_rules! write_forms {
             #[doc = concat!("Begins to write", $how, " if no other writer is at it; else the context is as before.")]
             ///
             /// Context and ordering: as the form that waits; no order on failure.
+            ///
+            /// # Examples
+            /// ```
+            /// let clock = tetra::sync::SeqLock::new([0, 0]);
+            /// let writer = clock.write();
+            #[doc = concat!("assert!(clock.", stringify!($try_call), "().is_none());")]
+            /// # drop(writer);
+            /// ```
             #[inline(always)]
             #[track_caller]
             pub fn $try_call(&self) -> Option<SeqWriteGuard<'_, T, G, $context>>
@@ -143,6 +165,13 @@ impl<T: SeqData, G: Policy> SeqLock<T, G> {
     /// The data, whole. Reads again as often as writers come between.
     ///
     /// Context: any that cannot interrupt a writer: see the type. Acquire: all before the write that it reads happens before what follows.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SeqLock;
+    /// static CLOCK: SeqLock<[u64; 2]> = SeqLock::new([54, 1000]);
+    /// assert_eq!(CLOCK.read(), [54, 1000]);
+    /// ```
     #[inline]
     pub fn read(&self) -> T {
         loop {
@@ -157,6 +186,15 @@ impl<T: SeqData, G: Policy> SeqLock<T, G> {
     /// Begins to read: Linux's `read_seqbegin`. Waits while a writer is at it.
     ///
     /// Context: as `read`.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SeqLock;
+    /// static CLOCK: SeqLock<[u64; 2]> = SeqLock::new([54, 1000]);
+    /// let section = CLOCK.begin();
+    /// let copied = section.copy();
+    /// assert_eq!(section.end(copied), Some([54, 1000]));
+    /// ```
     #[inline(always)]
     pub fn begin(&self) -> SeqRead<'_, T> {
         SeqRead { sequence: self.count.begin(), count: &self.count, data: &self.data }
@@ -196,12 +234,31 @@ pub struct SeqRead<'a, T: SeqData> {
 
 impl<T: SeqData> SeqRead<'_, T> {
     /// Copies the data, which may be torn.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SeqLock;
+    /// let section_of = SeqLock::new([54_u64, 1000]);
+    /// let section = section_of.begin();
+    /// let copied = section.copy(); // no value before `end` says so
+    /// assert_eq!(section.end(copied), Some([54, 1000]));
+    /// ```
     #[inline(always)]
     pub fn copy(&self) -> Copied<T> {
         self.data.copy()
     }
 
     /// The second look: what was copied in this section if no writer came between, else nothing: begin again. Linux's `read_seqretry`.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SeqLock;
+    /// let clock = SeqLock::new([54_u64, 1000]);
+    /// let section = clock.begin();
+    /// let copied = section.copy();
+    /// clock.write().set([108, 2000]);
+    /// assert_eq!(section.end(copied), None); // a writer came between: begin anew
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn end(self, copied: Copied<T>) -> Option<T> {
@@ -230,6 +287,17 @@ impl<'a, T: SeqData, G: Policy, C: Policy> SeqWriteGuard<'a, T, G, C> {
     }
 
     /// The data as it is.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SeqLock;
+    /// let clock = SeqLock::new([54_u64, 1000]);
+    /// let mut writer = clock.write();
+    /// let [cycles, ns] = writer.get(); // no other writer comes between
+    /// writer.set([cycles + 54, ns + 1000]);
+    /// # drop(writer);
+    /// assert_eq!(clock.read(), [108, 2000]);
+    /// ```
     #[inline(always)]
     pub fn get(&self) -> T {
         // SAFETY: writers are alone, so the copy is what this or an earlier writer stored last.
@@ -237,12 +305,28 @@ impl<'a, T: SeqData, G: Policy, C: Policy> SeqWriteGuard<'a, T, G, C> {
     }
 
     /// Replaces the data.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SeqLock;
+    /// let clock = SeqLock::new([54_u64, 1000]);
+    /// clock.write().set([108, 2000]);
+    /// assert_eq!(clock.read(), [108, 2000]);
+    /// ```
     #[inline(always)]
     pub fn set(&mut self, value: T) {
         self.lock.data.store(value);
     }
 
     /// Changes the data in place of a copy.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SeqLock;
+    /// let clock = SeqLock::new([54_u64, 1000]);
+    /// let before = clock.write().update(|[_, ns]| std::mem::replace(ns, 2000));
+    /// assert_eq!((before, clock.read()), (1000, [54, 2000]));
+    /// ```
     #[inline(always)]
     pub fn update<U>(&mut self, change: impl FnOnce(&mut T) -> U) -> U {
         let mut value = self.get();

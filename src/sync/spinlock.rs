@@ -54,9 +54,27 @@ use super::raw::{DefaultLock, McsLock, TasLock};
 pub type SpinLock<T> = Lock<T, DefaultLock, PreemptDisabled>;
 
 /// A fair spinlock for data that a softirq or tasklet touches: always held with bottom halves off.
+///
+/// # Examples
+/// ```
+/// use tetra::sync::BhSpinLock;
+/// static RECEIVED: BhSpinLock<u32> = BhSpinLock::new(0); // a tasklet counts, threads read
+/// let received = RECEIVED.lock();
+/// assert!(tetra::cpu::in_softirq()); // bottom halves are off
+/// # drop(received);
+/// ```
 pub type BhSpinLock<T> = Lock<T, DefaultLock, BottomHalfDisabled>;
 
 /// A fair spinlock for data that a hardirq touches: always held with irqs off.
+///
+/// # Examples
+/// ```
+/// use tetra::sync::IrqSpinLock;
+/// static RECEIVED: IrqSpinLock<u32> = IrqSpinLock::new(0); // a handler counts, threads read
+/// let received = RECEIVED.lock();
+/// assert!(tetra::cpu::is_atomic()); // irqs are off
+/// # drop(received);
+/// ```
 pub type IrqSpinLock<T> = Lock<T, DefaultLock, LocalIrqDisabled>;
 
 /// An unfair spinlock, to compare with.

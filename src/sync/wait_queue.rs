@@ -38,6 +38,13 @@ pub struct WaitQueue {
 
 impl WaitQueue {
     /// A queue where nobody waits.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::WaitQueue;
+    /// static DATA_CAME: WaitQueue = WaitQueue::new();
+    /// assert!(!DATA_CAME.has_sleeper());
+    /// ```
     pub const fn new() -> Self {
         Self { room: WaitRoom::new() }
     }
@@ -45,6 +52,15 @@ impl WaitQueue {
     /// Sleeps until `condition` holds: Linux's `wait_event`. The condition is looked at before the first sleep and after each wake-up.
     ///
     /// Context: thread, may sleep; `condition` must not sleep.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::{WaitQueue, atomic::AtomicU32};
+    /// static CAME: WaitQueue = WaitQueue::new();
+    /// static NR_BLOCKS: AtomicU32 = AtomicU32::new(1);
+    /// CAME.wait_event(|| NR_BLOCKS.dec_if_positive().is_some()); // who looks takes a block as well
+    /// assert_eq!(NR_BLOCKS.read(), 0);
+    /// ```
     #[track_caller]
     #[inline]
     pub fn wait_event(&self, condition: impl FnMut() -> bool) {
@@ -58,6 +74,15 @@ impl WaitQueue {
     ///
     /// # Errors
     /// `Interrupted` (`ERESTARTSYS`) if a signal came and the condition does not hold.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::{WaitQueue, atomic::AtomicU32};
+    /// static CAME: WaitQueue = WaitQueue::new();
+    /// static NR_BLOCKS: AtomicU32 = AtomicU32::new(1);
+    /// // A condition that holds is worth more than a signal.
+    /// assert_eq!(CAME.wait_event_interruptible(|| NR_BLOCKS.read() != 0), Ok(()));
+    /// ```
     #[track_caller]
     #[inline]
     pub fn wait_event_interruptible(&self, condition: impl FnMut() -> bool) -> Result<(), WaitError> {
@@ -70,6 +95,14 @@ impl WaitQueue {
     ///
     /// # Errors
     /// `Interrupted` if a fatal signal came and the condition does not hold.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::{WaitQueue, atomic::AtomicU32};
+    /// static CAME: WaitQueue = WaitQueue::new();
+    /// static NR_BLOCKS: AtomicU32 = AtomicU32::new(1);
+    /// assert_eq!(CAME.wait_event_killable(|| NR_BLOCKS.read() != 0), Ok(()));
+    /// ```
     #[track_caller]
     #[inline]
     pub fn wait_event_killable(&self, condition: impl FnMut() -> bool) -> Result<(), WaitError> {
@@ -82,6 +115,14 @@ impl WaitQueue {
     ///
     /// # Errors
     /// `TimedOut` if the time is over and the condition does not hold.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::time::Duration;
+    /// use tetra::sync::{WaitError, WaitQueue};
+    /// static CAME: WaitQueue = WaitQueue::new();
+    /// assert_eq!(CAME.wait_event_timeout(Duration::from_millis(10), || false), Err(WaitError::TimedOut));
+    /// ```
     #[track_caller]
     #[inline]
     pub fn wait_event_timeout(&self, timeout: Duration, condition: impl FnMut() -> bool) -> Result<(), WaitError> {
@@ -94,6 +135,15 @@ impl WaitQueue {
     ///
     /// # Errors
     /// `WaitError`: what ended it.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::time::Duration;
+    /// use tetra::sync::{WaitError, WaitQueue};
+    /// static CAME: WaitQueue = WaitQueue::new();
+    /// let waited = CAME.wait_event_interruptible_timeout(Duration::from_millis(10), || false);
+    /// assert!(matches!(waited, Err(WaitError::TimedOut | WaitError::Interrupted)));
+    /// ```
     #[track_caller]
     #[inline]
     pub fn wait_event_interruptible_timeout(&self, timeout: Duration, condition: impl FnMut() -> bool) -> Result<(), WaitError> {
@@ -107,6 +157,15 @@ impl WaitQueue {
     ///
     /// # Errors
     /// As `wait_event_interruptible`.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::{WaitQueue, atomic::AtomicU32};
+    /// static CAME: WaitQueue = WaitQueue::new();
+    /// static NR_BLOCKS: AtomicU32 = AtomicU32::new(1);
+    /// // One worker of several: each block wakes one of them.
+    /// assert_eq!(CAME.wait_event_interruptible_exclusive(|| NR_BLOCKS.dec_if_positive().is_some()), Ok(()));
+    /// ```
     #[track_caller]
     #[inline]
     pub fn wait_event_interruptible_exclusive(&self, condition: impl FnMut() -> bool) -> Result<(), WaitError> {
@@ -119,6 +178,14 @@ impl WaitQueue {
     ///
     /// # Errors
     /// As `wait_event_killable`.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::{WaitQueue, atomic::AtomicU32};
+    /// static CAME: WaitQueue = WaitQueue::new();
+    /// static NR_BLOCKS: AtomicU32 = AtomicU32::new(1);
+    /// assert_eq!(CAME.wait_event_killable_exclusive(|| NR_BLOCKS.dec_if_positive().is_some()), Ok(()));
+    /// ```
     #[track_caller]
     #[inline]
     pub fn wait_event_killable_exclusive(&self, condition: impl FnMut() -> bool) -> Result<(), WaitError> {
@@ -138,12 +205,32 @@ impl WaitQueue {
     /// Has all that wait look at their conditions, but of the exclusive ones only the first: Linux's `wake_up`.
     ///
     /// Context: any. Full barrier before the look for waiters: the condition must have been made true before.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::{WaitQueue, atomic::AtomicU32};
+    /// static CAME: WaitQueue = WaitQueue::new();
+    /// static NR_BLOCKS: AtomicU32 = AtomicU32::new(1);
+    /// NR_BLOCKS.inc(); // first the condition
+    /// CAME.wake_up();
+    /// CAME.wait_event(|| NR_BLOCKS.read() == 2);
+    /// ```
     #[inline]
     pub fn wake_up(&self) {
         self.wake_up_nr(1);
     }
 
     /// The same for `nr_exclusive` exclusive ones: Linux's `wake_up_nr`. Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::{WaitQueue, atomic::AtomicU32};
+    /// static CAME: WaitQueue = WaitQueue::new();
+    /// static NR_BLOCKS: AtomicU32 = AtomicU32::new(1);
+    /// NR_BLOCKS.add(2);
+    /// CAME.wake_up_nr(2); // two workers for two blocks
+    /// CAME.wait_event(|| NR_BLOCKS.read() == 3);
+    /// ```
     #[inline]
     pub fn wake_up_nr(&self, nr_exclusive: usize) {
         if !self.room.is_empty() {
@@ -152,12 +239,34 @@ impl WaitQueue {
     }
 
     /// Has all look: Linux's `wake_up_all`. Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::{WaitQueue, atomic::AtomicU32};
+    /// static CAME: WaitQueue = WaitQueue::new();
+    /// static NR_BLOCKS: AtomicU32 = AtomicU32::new(1);
+    /// NR_BLOCKS.set(u32::MAX); // the end: for every worker
+    /// CAME.wake_up_all();
+    /// CAME.wait_event(|| NR_BLOCKS.read() == u32::MAX);
+    /// ```
     #[inline]
     pub fn wake_up_all(&self) {
         self.wake_up_nr(usize::MAX);
     }
 
     /// Somebody waits: Linux's `wq_has_sleeper`. Full barrier before the look. Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::{WaitQueue, atomic::AtomicU32};
+    /// static CAME: WaitQueue = WaitQueue::new();
+    /// static NR_BLOCKS: AtomicU32 = AtomicU32::new(1);
+    /// NR_BLOCKS.inc();
+    /// if CAME.has_sleeper() { // only worth it if asking is cheaper than what comes before the wake-up
+    ///     CAME.wake_up();
+    /// }
+    /// # assert!(!CAME.has_sleeper());
+    /// ```
     #[doc(alias("wq_has_sleeper", "waitqueue_active"))]
     #[inline]
     pub fn has_sleeper(&self) -> bool {

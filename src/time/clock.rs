@@ -86,6 +86,14 @@ fn scale() -> TickScale {
 /// The monotonic clock: seven instructions.
 ///
 /// Context: any.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::time::{ktime_get, mdelay};
+/// let begun = ktime_get();
+/// mdelay(2);
+/// assert!(ktime_get() - begun >= core::time::Duration::from_millis(2));
+/// ```
 #[inline(always)]
 pub fn ktime_get() -> Ktime {
     // The other ratio is not loaded: an atomic load is made even if nobody uses it.
@@ -95,6 +103,12 @@ pub fn ktime_get() -> Ktime {
 /// The raw monotonic clock: the same, as nothing steers the clocks here.
 ///
 /// Context: any.
+///
+/// # Examples
+/// ```no_run
+/// let begun = tetra::time::ktime_get_raw();
+/// assert!(tetra::time::ktime_get_raw() >= begun);
+/// ```
 #[inline(always)]
 pub fn ktime_get_raw() -> Ktime {
     ktime_get()
@@ -103,6 +117,12 @@ pub fn ktime_get_raw() -> Ktime {
 /// The counter itself, for measuring: Linux's `get_cycles`.
 ///
 /// Context: any.
+///
+/// # Examples
+/// ```no_run
+/// let begun = tetra::time::get_cycles();
+/// assert!(tetra::time::get_cycles() >= begun);
+/// ```
 #[inline(always)]
 pub fn get_cycles() -> u64 {
     counter::now()
@@ -111,6 +131,11 @@ pub fn get_cycles() -> u64 {
 /// Time since the counter began.
 ///
 /// Context: any.
+///
+/// # Examples
+/// ```no_run
+/// assert!(tetra::time::uptime() > core::time::Duration::ZERO);
+/// ```
 pub fn uptime() -> Duration {
     Duration::from_nanos(ktime_get().as_ns())
 }
@@ -118,6 +143,13 @@ pub fn uptime() -> Duration {
 /// Jiffies, [`HZ`] a second, since the counter began. Exact at any time, on any core.
 ///
 /// Context: any.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::time::{HZ, jiffies};
+/// let deadline = jiffies() + 2 * HZ; // two seconds
+/// assert!(jiffies() < deadline);
+/// ```
 #[inline]
 pub fn jiffies() -> u64 {
     counter::now() / ticks_per_jiffy()

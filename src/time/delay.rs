@@ -8,6 +8,14 @@ use core::time::Duration;
 /// Waits at least `us` microseconds, spinning. For waits shorter than a tick; longer ones should sleep.
 ///
 /// Context: any.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::time::{udelay, ktime_get};
+/// let begun = ktime_get();
+/// udelay(5);
+/// assert!(ktime_get() - begun >= core::time::Duration::from_micros(5));
+/// ```
 pub fn udelay(us: u64) {
     spin_for(Duration::from_micros(us));
 }
@@ -15,6 +23,14 @@ pub fn udelay(us: u64) {
 /// Waits at least `ns` nanoseconds, spinning.
 ///
 /// Context: any.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::time::{ndelay, ktime_get};
+/// let begun = ktime_get();
+/// ndelay(5);
+/// assert!(ktime_get() - begun >= core::time::Duration::from_nanos(5));
+/// ```
 pub fn ndelay(ns: u64) {
     spin_for(Duration::from_nanos(ns));
 }
@@ -22,6 +38,14 @@ pub fn ndelay(ns: u64) {
 /// Waits at least `ms` milliseconds, spinning: where nothing else may run, such as in a panic.
 ///
 /// Context: any.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::time::{mdelay, ktime_get};
+/// let begun = ktime_get();
+/// mdelay(5);
+/// assert!(ktime_get() - begun >= core::time::Duration::from_millis(5));
+/// ```
 pub fn mdelay(ms: u64) {
     spin_for(Duration::from_millis(ms));
 }

@@ -32,6 +32,15 @@ pub struct HrTimer<T: Sync + 'static> {
 
 impl<T: Sync + 'static> HrTimer<T> {
     /// A timer that is not armed.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::time::Duration;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// use tetra::time::HrTimer;
+    /// static NR_LATE: HrTimer<AtomicU32> = HrTimer::new(AtomicU32::new(0), |timer| timer.data().inc());
+    /// assert!(!NR_LATE.is_pending());
+    /// ```
     pub const fn new(data: T, function: fn(Pin<&Self>)) -> Self {
         Self { node: Node::new(call::<T>, function as *mut ()), function, data, _pinned: PhantomPinned }
     }
@@ -44,12 +53,31 @@ impl<T: Sync + 'static> HrTimer<T> {
     /// Arms the timer: it fires when `after` has passed. If it was armed, that is forgotten. True if it was.
     ///
     /// Context: any. What was written before is visible to the function.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::time::Duration;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// use tetra::time::HrTimer;
+    /// static NR_LATE: HrTimer<AtomicU32> = HrTimer::new(AtomicU32::new(0), |timer| timer.data().inc());
+    /// NR_LATE.start(Duration::from_micros(50));
+    /// ```
     #[inline]
     pub fn start(&'static self, after: Duration) -> bool {
         Pin::static_ref(self).start_pinned(after)
     }
 
     /// As `start`, for a timer that is no static, and in its own function.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::{pin::Pin, time::Duration};
+    /// use tetra::time::HrTimer;
+    /// static ONCE_MORE: HrTimer<()> = HrTimer::new((), |timer| {
+    ///     timer.start_pinned(Duration::from_micros(50)); // from now on: periods drift, see `forward`
+    /// });
+    /// Pin::static_ref(&ONCE_MORE).start_pinned(Duration::from_micros(50));
+    /// ```
     #[inline]
     pub fn start_pinned(self: Pin<&Self>, after: Duration) -> bool {
         self.arm(counter::now().saturating_add(clock::ticks_that_last(after)))
@@ -58,6 +86,17 @@ impl<T: Sync + 'static> HrTimer<T> {
     /// Arms the timer for a moment of the monotonic clock; at once if that has passed. True if it was armed.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::pin::Pin;
+    /// use core::time::Duration;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// use tetra::time::{HrTimer, ktime_get};
+    /// static NR_LATE: HrTimer<AtomicU32> = HrTimer::new(AtomicU32::new(0), |timer| timer.data().inc());
+    /// let when = ktime_get() + Duration::from_millis(1);
+    /// Pin::static_ref(&NR_LATE).start_at(when);
+    /// ```
     pub fn start_at(self: Pin<&Self>, when: Ktime) -> bool {
         // Due after the look at the clock that found the last ones due: a function that arms its timer for the past does not run for ever in one
         // interrupt. `forward` needs no such care, and must not drift by it.
@@ -71,6 +110,17 @@ impl<T: Sync + 'static> HrTimer<T> {
     ///
     /// # Panics
     /// If `interval` is 0.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::time::Duration;
+    /// use tetra::time::HrTimer;
+    /// static EACH_MS: HrTimer<()> = HrTimer::new((), |timer| {
+    ///     let nr_periods = timer.forward(Duration::from_millis(1)); // from the last deadline on: no drift
+    ///     assert!(nr_periods >= 1);
+    /// });
+    /// EACH_MS.start(Duration::from_millis(1));
+    /// ```
     pub fn forward(self: Pin<&Self>, interval: Duration) -> u64 {
         assert!(!interval.is_zero(), "a timer cannot go forward by nothing");
         let step = clock::ticks_of_period(interval);
@@ -92,6 +142,17 @@ impl<T: Sync + 'static> HrTimer<T> {
     /// Disarms the timer. True if it was armed. Its function may be running still, on another core.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::time::Duration;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// use tetra::time::HrTimer;
+    /// static NR_LATE: HrTimer<AtomicU32> = HrTimer::new(AtomicU32::new(0), |timer| timer.data().inc());
+    /// NR_LATE.start(Duration::from_millis(1));
+    /// NR_LATE.cancel();
+    /// assert!(!NR_LATE.is_pending());
+    /// ```
     #[inline]
     pub fn cancel(&self) -> bool {
         HEAPS.cancel(&self.node)
@@ -103,6 +164,16 @@ impl<T: Sync + 'static> HrTimer<T> {
     ///
     /// # Panics
     /// In its own function.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::time::Duration;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// use tetra::time::HrTimer;
+    /// static NR_LATE: HrTimer<AtomicU32> = HrTimer::new(AtomicU32::new(0), |timer| timer.data().inc());
+    /// NR_LATE.start(Duration::from_millis(1));
+    /// NR_LATE.cancel_sync(); // the function does not run any more, on any core
+    /// ```
     pub fn cancel_sync(&self) -> bool {
         HEAPS.cancel_sync(&self.node)
     }

@@ -8,7 +8,9 @@
 //!
 //! Neighbours: [`events`](super::events) (races), [`wheel`](super::wheel) (the queue), [`tick`](super::tick) (raises the softirq).
 //!
-//! ```ignore
+//! ```no_run
+//! use core::time::Duration;
+//! use tetra::time::Timer;
 //! static WATCH: Timer<()> = Timer::new((), |timer| { timer.start_pinned(Duration::from_secs(1)); });
 //! WATCH.start(Duration::from_secs(1));
 //! ```
@@ -38,11 +40,29 @@ pub struct Timer<T: Sync + 'static> {
 
 impl<T: Sync + 'static> Timer<T> {
     /// A timer that is not armed.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::time::Duration;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// use tetra::time::Timer;
+    /// static NR_LATE: Timer<AtomicU32> = Timer::new(AtomicU32::new(0), |timer| timer.data().inc());
+    /// assert!(!NR_LATE.is_pending());
+    /// ```
     pub const fn new(data: T, function: fn(Pin<&Self>)) -> Self {
         Self { node: Node::new(call::<T>, function as *mut ()), function, data, _pinned: PhantomPinned }
     }
 
     /// Its data.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::time::Duration;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// use tetra::time::Timer;
+    /// static NR_LATE: Timer<AtomicU32> = Timer::new(AtomicU32::new(0), |timer| timer.data().inc());
+    /// assert_eq!(NR_LATE.data().read(), 0);
+    /// ```
     pub fn data(&self) -> &T {
         &self.data
     }
@@ -56,12 +76,32 @@ impl<T: Sync + 'static> Timer<T> {
     /// Arms the timer: it fires when `after` has passed, in whole jiffies rounded up. If it was armed, that is forgotten. True if it was.
     ///
     /// Context: any. What was written before is visible to the function.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::time::Duration;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// use tetra::time::Timer;
+    /// static NR_LATE: Timer<AtomicU32> = Timer::new(AtomicU32::new(0), |timer| timer.data().inc());
+    /// NR_LATE.start(Duration::from_secs(1));
+    /// NR_LATE.start(Duration::from_secs(2)); // armed anew: fires once, in two seconds
+    /// ```
     #[inline]
     pub fn start(&'static self, after: Duration) -> bool {
         Pin::static_ref(self).start_pinned(after)
     }
 
     /// As `start`, for a timer that is no static, and in its own function.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::{pin::Pin, time::Duration};
+    /// use tetra::time::Timer;
+    /// static EACH_SECOND: Timer<()> = Timer::new((), |timer| {
+    ///     timer.start_pinned(Duration::from_secs(1));
+    /// });
+    /// Pin::static_ref(&EACH_SECOND).start_pinned(Duration::from_secs(1));
+    /// ```
     #[inline]
     pub fn start_pinned(self: Pin<&Self>, after: Duration) -> bool {
         let now = clock::jiffies();
@@ -71,6 +111,17 @@ impl<T: Sync + 'static> Timer<T> {
     /// Arms the timer for the jiffy `expires`, Linux's `mod_timer`: it fires when [`jiffies`](super::jiffies) has reached that. True if it was armed.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::pin::Pin;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// use tetra::time::{Timer, jiffies};
+    /// static NR_LATE: Timer<AtomicU32> = Timer::new(AtomicU32::new(0), |timer| timer.data().inc());
+    /// let expires = jiffies() + 100;
+    /// Pin::static_ref(&NR_LATE).start_at(expires);
+    /// assert_eq!(NR_LATE.expires(), expires);
+    /// ```
     #[inline]
     pub fn start_at(self: Pin<&Self>, expires: u64) -> bool {
         self.arm(expires, clock::jiffies())
@@ -86,6 +137,16 @@ impl<T: Sync + 'static> Timer<T> {
     /// Disarms the timer: Linux's `timer_delete`. True if it was armed. Its function may be running still, on another core.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::time::Duration;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// use tetra::time::Timer;
+    /// static NR_LATE: Timer<AtomicU32> = Timer::new(AtomicU32::new(0), |timer| timer.data().inc());
+    /// NR_LATE.start(Duration::from_secs(1));
+    /// assert!(NR_LATE.cancel()); // the answer came in time
+    /// ```
     #[inline]
     pub fn cancel(&self) -> bool {
         WHEELS.cancel(&self.node)
@@ -97,11 +158,31 @@ impl<T: Sync + 'static> Timer<T> {
     ///
     /// # Panics
     /// In its own function, or in a handler that has interrupted it.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::time::Duration;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// use tetra::time::Timer;
+    /// static NR_LATE: Timer<AtomicU32> = Timer::new(AtomicU32::new(0), |timer| timer.data().inc());
+    /// NR_LATE.start(Duration::from_secs(1));
+    /// NR_LATE.cancel_sync(); // the function does not run any more, on any core
+    /// ```
     pub fn cancel_sync(&self) -> bool {
         WHEELS.cancel_sync(&self.node)
     }
 
     /// It is armed. Stale on return. Context: any.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use core::time::Duration;
+    /// use tetra::sync::atomic::AtomicU32;
+    /// use tetra::time::Timer;
+    /// static NR_LATE: Timer<AtomicU32> = Timer::new(AtomicU32::new(0), |timer| timer.data().inc());
+    /// NR_LATE.start(Duration::from_secs(1));
+    /// assert!(NR_LATE.is_pending());
+    /// ```
     pub fn is_pending(&self) -> bool {
         self.node.is_queued.load(core::sync::atomic::Ordering::Relaxed)
     }

@@ -60,6 +60,7 @@ pub fn main() -> Result<ExitCode> {
             .env("RUSTDOCFLAGS", "-Dwarnings -Arustdoc::private-intra-doc-links -Zfixed-x18");
         quiet(&mut command)
     });
+    check("examples for the target", &examples_for_target);
     Ok(report.close())
 }
 
@@ -78,6 +79,26 @@ fn no_infallible_allocation() -> Result<()> {
     command.env("CARGO_TARGET_DIR", workspace::target().join("no-infallible-allocation"));
     command.args(["--config", &format!(r#"target.{}.rustflags=["--cfg","no_global_oom_handling"]"#, kernel::TARGET)]);
     quiet(&mut command)
+}
+
+/// Compiles the examples in the documentation of what only the target has; `make test` compiles and runs the others.
+///
+/// rustdoc's own tests, by hand: `cargo test` would build the tests' dependencies for the target as well, and they need `std`. What is not run is not
+/// linked either, so the library's metadata are enough. `src/lib.rs` makes the examples `no_std`.
+fn examples_for_target() -> Result<()> {
+    const TARGET_ONLY: &str = "src/arch src/irq src/time src/mm src/debug";
+    let library = ["-p", "tetra", "--lib", "--features", "tetra/checks"];
+    let mut build = kernel::cargo("check", kernel::Profile::Checked);
+    build.args(library).arg("--message-format=json-render-diagnostics");
+    let output = build.stdin(Stdio::null()).output().context("cannot start cargo")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata = kernel::metadata(&output.stdout, "tetra").context("cargo does not say where the library's metadata are")?;
+
+    let mut command = kernel::cargo("rustdoc", kernel::Profile::Checked);
+    command.args(library).args(["--", "--test", "--no-run", "-Zunstable-options", "--test-args", TARGET_ONLY]);
+    command.arg("--extern").arg(format!("tetra={}", metadata.display()));
+    command.arg("-L").arg(format!("dependency={}", metadata.with_file_name("").display()));
+    quiet(command.env("RUSTDOCFLAGS", "-Zfixed-x18"))
 }
 
 /// cargo for host builds, with their own build folder.

@@ -143,6 +143,17 @@ pub fn executables(messages: &[u8]) -> Vec<(String, PathBuf)> {
         .collect()
 }
 
+/// Path of the metadata of the library `name` in cargo's messages.
+pub fn metadata(messages: &[u8], name: &str) -> Option<PathBuf> {
+    String::from_utf8_lossy(messages)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["reason"] == "compiler-artifact" && message["target"]["name"] == name)
+        .flat_map(|message| message["filenames"].as_array().cloned().unwrap_or_default())
+        .filter_map(|path| path.as_str().map(PathBuf::from))
+        .find(|path| path.extension().is_some_and(|extension| extension == "rmeta"))
+}
+
 /// `tetra-tools build [FEATURE...] --out DIR`: the kernel image, for targets of the Makefile that only need the files.
 pub fn main(args: &[String]) -> Result<ExitCode> {
     let [out, base @ ..] = args else { bail!("usage: build OUT [FEATURE...]") };

@@ -31,6 +31,13 @@ pub mod unaligned;
 /// Number of the core that runs this, 0 to 3: the affinity level 0 of MPIDR_EL1 (Arm ARM D24.2.126).
 ///
 /// Context: any. The answer is stale as soon as the caller may migrate.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::cpu::{self, PreemptGuard};
+/// let pinned = PreemptGuard::new();
+/// assert!(cpu::id() < cpu::NR_CPUS); // the same until the guard drops
+/// ```
 #[inline]
 pub fn cpu_id() -> usize {
     mpidr() as usize & 0xff

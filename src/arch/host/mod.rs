@@ -32,6 +32,13 @@ loom::thread_local! {
 }
 
 /// Number of the "core" that this thread plays.
+///
+/// # Examples
+/// ```
+/// use tetra::cpu::{self, PreemptGuard};
+/// let pinned = PreemptGuard::new();
+/// assert!(cpu::id() < cpu::NR_CPUS); // the same until the guard drops
+/// ```
 pub fn cpu_id() -> usize {
     CPU.with(Cell::get)
 }

@@ -102,6 +102,14 @@ impl Setting {
     ///
     /// # Errors
     /// As for `preset`.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::debug::detectors::settings::Setting;
+    /// Setting::WatchdogThresh.set(20)?; // seconds
+    /// assert_eq!(Setting::WatchdogThresh.get(), 20);
+    /// # Ok::<(), tetra::debug::detectors::settings::OutOfRange>(())
+    /// ```
     pub fn set(self, value: u32) -> Result<(), OutOfRange> {
         self.preset(value)?;
         match self {

@@ -95,6 +95,15 @@ pub fn restart() {
 /// Tells the hard lockup detector that this core is well, though it will not take interrupts for a while. Linux's name.
 ///
 /// Context: any.
+///
+/// # Examples
+/// ```no_run
+/// use tetra::debug::detectors::watchdog::touch_nmi_watchdog;
+/// for _ in 0..10 {
+///     tetra::time::mdelay(1000); // on purpose, with irqs off, say
+///     touch_nmi_watchdog();
+/// }
+/// ```
 pub fn touch_nmi_watchdog() {
     let watch = WATCH.this();
     let last = watch.beat.load(Relaxed);

@@ -9,9 +9,11 @@ use core::marker::PhantomData;
 
 /// A cache of `T`s. What it allocates is a [`KBox`], which frees itself: the page descriptor knows the cache, so the box need not.
 ///
-/// ```ignore
-/// let tasks = KmemCache::<Task>::new("task", SlabFlags::HWCACHE_ALIGN)?;
-/// let task = tasks.alloc(Task::new(), GfpFlags::KERNEL)?;
+/// ```no_run
+/// use tetra::mm::{GfpFlags, KmemCache, slab_layout::SlabFlags};
+/// let tasks = KmemCache::<[u64; 16]>::new("task", SlabFlags::HWCACHE_ALIGN)?;
+/// let task = tasks.alloc([0; 16], GfpFlags::KERNEL)?;
+/// # Ok::<(), tetra::util::errno::Errno>(())
 /// ```
 #[derive(Debug)]
 pub struct KmemCache<T> {
@@ -29,6 +31,14 @@ impl<T> KmemCache<T> {
     ///
     /// # Panics
     /// On an error, if `flags` has `PANIC`.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::mm::KmemCache;
+    /// use tetra::mm::slab_layout::SlabFlags;
+    /// let routes = KmemCache::<[u32; 6]>::new("route", SlabFlags::HWCACHE_ALIGN)?;
+    /// # Ok::<(), tetra::mm::slab_layout::CreateError>(())
+    /// ```
     pub fn new(name: &'static str, flags: SlabFlags) -> Result<Self, CreateError> {
         let options = CacheOptions { name, size: size_of::<T>(), align: align_of::<T>(), flags, constructor: None };
         Ok(Self { handle: create(&options)?, _values: PhantomData })
@@ -40,6 +50,16 @@ impl<T> KmemCache<T> {
     ///
     /// # Errors
     /// `AllocError`; `value` is dropped.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::mm::{GfpFlags, KmemCache};
+    /// use tetra::mm::slab_layout::SlabFlags;
+    /// let routes = KmemCache::<[u32; 6]>::new("route", SlabFlags::PANIC).expect("it panics else");
+    /// let route = routes.alloc([7; 6], GfpFlags::KERNEL)?;
+    /// assert_eq!(route[0], 7);
+    /// # Ok::<(), tetra::mm::AllocError>(())
+    /// ```
     #[inline]
     #[track_caller]
     pub fn alloc(&self, value: T, gfp: GfpFlags) -> Result<KBox<T>, AllocError> {
@@ -51,6 +71,15 @@ impl<T> KmemCache<T> {
     }
 
     /// Gives free slabs back; says how many pages. Context: thread, irqs on.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::mm::KmemCache;
+    /// use tetra::mm::slab_layout::SlabFlags;
+    /// let routes = KmemCache::<[u32; 6]>::new("route", SlabFlags::empty())?;
+    /// assert_eq!(routes.shrink(), 0); // no slab was made yet
+    /// # Ok::<(), tetra::mm::slab_layout::CreateError>(())
+    /// ```
     pub fn shrink(&self) -> usize {
         self.handle.shrink()
     }
@@ -66,6 +95,16 @@ impl<T> KmemCache<T> {
     ///
     /// # Errors
     /// `StillInUse`, after a report that lists them.
+    ///
+    /// # Examples
+    /// ```no_run
+    /// use tetra::mm::{GfpFlags, KmemCache};
+    /// use tetra::mm::slab_layout::SlabFlags;
+    /// let routes = KmemCache::<[u32; 6]>::new("route", SlabFlags::PANIC).expect("it panics else");
+    /// drop(routes.alloc([7; 6], GfpFlags::KERNEL)?);
+    /// assert!(routes.destroy().is_ok()); // nothing is out
+    /// # Ok::<(), tetra::mm::AllocError>(())
+    /// ```
     pub fn destroy(self) -> Result<(), StillInUse> {
         self.handle.destroy()
     }

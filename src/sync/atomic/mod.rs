@@ -109,6 +109,13 @@ impl<T: Value> Atomic<T> {
     /// Makes an atomic variable, in a `static` as well.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::atomic::AtomicI32;
+    /// static USERS: AtomicI32 = AtomicI32::new(1);
+    /// assert_eq!(USERS.read(), 1);
+    /// ```
     #[doc(alias = "ATOMIC_INIT")]
     #[inline(always)]
     pub const fn new(value: T) -> Self {
@@ -118,6 +125,14 @@ impl<T: Value> Atomic<T> {
     /// The value, for whoever has it alone: no other core can see the variable, so no atomic access is needed.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::atomic::AtomicI32;
+    /// let mut users = AtomicI32::new(1);
+    /// *users.get_mut() += 1;
+    /// assert_eq!(users.read(), 2);
+    /// ```
     #[inline(always)]
     pub fn get_mut(&mut self) -> &mut T {
         self.value.get_mut()
@@ -163,6 +178,12 @@ impl<T: Value> Atomic<T> {
     /// [`super::barrier::read_barrier_depends`] for what may break it.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::atomic::AtomicI32;
+    /// assert_eq!(AtomicI32::new(7).read(), 7);
+    /// ```
     #[doc(alias("atomic_read", "READ_ONCE"))]
     #[inline(always)]
     pub fn read(&self) -> T {
@@ -172,6 +193,14 @@ impl<T: Value> Atomic<T> {
     /// Stores the value, whole and exactly once, ordering nothing.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::atomic::AtomicI32;
+    /// let value = AtomicI32::new(7);
+    /// value.set(8);
+    /// assert_eq!(value.read(), 8);
+    /// ```
     #[doc(alias("atomic_set", "WRITE_ONCE"))]
     #[inline(always)]
     pub fn set(&self, value: T) {
@@ -181,6 +210,17 @@ impl<T: Value> Atomic<T> {
     /// Loads the value; all that follows comes after (LDAR). Pairs with [`Self::store_release`] and every operation that releases.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::atomic::{AtomicBool, AtomicI32};
+    /// let (data, is_ready) = (AtomicI32::new(0), AtomicBool::new(false));
+    /// data.set(42);
+    /// is_ready.store_release(true);
+    /// if is_ready.load_acquire() {
+    ///     assert_eq!(data.read(), 42); // on whichever core this runs
+    /// }
+    /// ```
     #[doc(alias("smp_load_acquire", "atomic_read_acquire"))]
     #[inline(always)]
     pub fn load_acquire(&self) -> T {
@@ -190,6 +230,15 @@ impl<T: Value> Atomic<T> {
     /// Stores the value; all that precedes comes before (STLR). Pairs with [`Self::load_acquire`] and every operation that acquires.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::atomic::{AtomicBool, AtomicI32};
+    /// let (data, is_ready) = (AtomicI32::new(0), AtomicBool::new(false));
+    /// data.set(42);
+    /// is_ready.store_release(true); // who finds it by `load_acquire` finds 42
+    /// assert!(is_ready.load_acquire());
+    /// ```
     #[doc(alias("smp_store_release", "atomic_set_release"))]
     #[inline(always)]
     pub fn store_release(&self, value: T) {
@@ -200,6 +249,7 @@ impl<T: Value> Atomic<T> {
         /// Stores `new` and returns the value before.
         xchg, xchg_relaxed, xchg_acquire, xchg_release(self, new: T) -> T =
             |order| T::from_word(T::Word::xchg(self.cell(), new.to_word(), order));
+        example 7: "assert_eq!((value.xchg(8), value.read()), (7, 8));";
 
         /// Stores `new` if the value is `old`: `Ok(old)` when it was, `Err` with the value found when not. Never fails spuriously.
         ///
@@ -210,6 +260,7 @@ impl<T: Value> Atomic<T> {
                 Ok(_) => Ok(old),
                 Err(found) => Err(T::from_word(found)),
             };
+        example 7: "assert_eq!(value.cmpxchg(7, 8), Ok(7));" "assert_eq!(value.cmpxchg(7, 9), Err(8)); // unchanged";
 
         /// Stores `new` if the value is `*old`; else puts the value found into `*old`, ready for the next try. Tells whether it stored.
         try_cmpxchg, try_cmpxchg_relaxed, try_cmpxchg_acquire, try_cmpxchg_release(self, old: &mut T, new: T) -> bool =
@@ -220,6 +271,7 @@ impl<T: Value> Atomic<T> {
                     false
                 }
             };
+        example 7: "let mut seen = 6;" "assert!(!value.try_cmpxchg(&mut seen, 8));" "assert!(seen == 7 && value.try_cmpxchg(&mut seen, 8));";
     }
 }
 

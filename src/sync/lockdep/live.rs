@@ -30,6 +30,11 @@ static KNOWN: Known<MAX_CLASSES, MAX_CHAINS> = Known::new();
 static IS_ON: AtomicBool = AtomicBool::new(true);
 
 /// Whether lock order is checked: until the first report. Context: any.
+///
+/// # Examples
+/// ```
+/// assert!(tetra::sync::lockdep::is_on()); // nothing was reported yet
+/// ```
 #[inline]
 pub fn is_on() -> bool {
     IS_ON.load(Relaxed)
@@ -99,6 +104,14 @@ pub(in crate::sync) fn out_of(what: &Violation, at: &'static Location<'static>) 
 /// Checks that the calling thread holds no lock: for its end, and wherever none may be left. False, and a report, if it holds some.
 ///
 /// Context: thread. Linux's `debug_check_no_locks_held`.
+///
+/// # Examples
+/// ```
+/// use tetra::sync::{SpinLock, lockdep};
+/// let count = SpinLock::new(0);
+/// *count.lock() += 1;
+/// assert!(lockdep::check_no_locks_held());
+/// ```
 #[track_caller]
 pub fn check_no_locks_held() -> bool {
     let _pinned = crate::cpu::PreemptGuard::new();

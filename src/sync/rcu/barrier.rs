@@ -35,6 +35,19 @@ static ALL_RAN: Completion = Completion::new();
 /// Waits until all callbacks that were queued before, on any core, have run: Linux's `rcu_barrier`.
 ///
 /// Context: thread, may sleep, irqs on; not in a read section, and not from a callback. Cores that have callbacks are interrupted.
+///
+/// # Examples
+/// ```no_run
+/// # use tetra::mm::{GfpFlags, RcuBox};
+/// # use tetra::sync::rcu::{Rcu, rcu_barrier};
+/// # use std::sync::Arc;
+/// let user = Arc::new(()); // stands for a cache, which must outlive its objects
+/// let route = Rcu::new(RcuBox::new(user.clone(), GfpFlags::KERNEL)?);
+/// drop(route.take()); // freed by a callback
+/// rcu_barrier(); // all callbacks have run
+/// assert_eq!(Arc::strong_count(&user), 1);
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[track_caller]
 pub fn rcu_barrier() {
     let _turn = TURN.lock();

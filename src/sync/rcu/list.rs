@@ -95,12 +95,33 @@ impl<T: Send + Sync, G: Policy> RcuList<T, G> {
     /// Walks the list: Linux's `list_for_each_entry_rcu`.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::mm::{GfpFlags, RcuBox};
+    /// # use tetra::sync::rcu::{RcuList, RcuListNode, rcu_read_lock};
+    /// let list: RcuList<u32> = RcuList::new();
+    /// list.lock().push_front(RcuBox::new(RcuListNode::new(7), GfpFlags::KERNEL)?);
+    /// assert!(list.iter(&rcu_read_lock()).eq(&[7]));
+    /// # Ok::<(), tetra::mm::AllocError>(())
+    /// ```
     #[inline]
     pub fn iter<'a>(&'a self, _section: &'a RcuReadGuard) -> Iter<'a, T> {
         Iter { link: &self.first }
     }
 
     /// Keeps other writers out. Context: that of `G`; spins.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::mm::{GfpFlags, RcuBox};
+    /// # use tetra::sync::rcu::{RcuList, RcuListNode};
+    /// let list: RcuList<u32> = RcuList::new();
+    /// list.lock().push_front(RcuBox::new(RcuListNode::new(7), GfpFlags::KERNEL)?);
+    /// let writer = list.lock(); // readers go on, other writers wait
+    /// assert!(writer.iter().eq(&[7]));
+    /// # Ok::<(), tetra::mm::AllocError>(())
+    /// ```
     #[inline]
     #[track_caller]
     pub fn lock(&self) -> RcuListWriter<'_, T, G> {
@@ -165,16 +186,48 @@ pub struct RcuListWriter<'a, T: Send + Sync + 'static, G: Policy> {
 
 impl<T: Send + Sync, G: Policy> RcuListWriter<'_, T, G> {
     /// Puts `node` first: Linux's `list_add_rcu`. Release.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::mm::{GfpFlags, RcuBox};
+    /// # use tetra::sync::rcu::{RcuList, RcuListNode, rcu_read_lock};
+    /// let list: RcuList<u32> = RcuList::new();
+    /// list.lock().push_front(RcuBox::new(RcuListNode::new(7), GfpFlags::KERNEL)?);
+    /// list.lock().push_front(RcuBox::new(RcuListNode::new(8), GfpFlags::KERNEL)?);
+    /// assert!(list.iter(&rcu_read_lock()).eq(&[8, 7]));
+    /// # Ok::<(), tetra::mm::AllocError>(())
+    /// ```
     pub fn push_front(&mut self, node: RcuBox<RcuListNode<T>>) {
         publish(&self.list.first, node, self.list.first.read());
     }
 
     /// Walks the list. Context: as the writer.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::mm::{GfpFlags, RcuBox};
+    /// # use tetra::sync::rcu::{RcuList, RcuListNode};
+    /// let list: RcuList<u32> = RcuList::new();
+    /// list.lock().push_front(RcuBox::new(RcuListNode::new(7), GfpFlags::KERNEL)?);
+    /// assert_eq!(list.lock().iter().sum::<u32>(), 7);
+    /// # Ok::<(), tetra::mm::AllocError>(())
+    /// ```
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { link: &self.list.first }
     }
 
     /// Takes the first node out whose value `matches`: Linux's `list_del_rcu`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::mm::{GfpFlags, RcuBox};
+    /// # use tetra::sync::rcu::{RcuList, RcuListNode};
+    /// let list: RcuList<u32> = RcuList::new();
+    /// list.lock().push_front(RcuBox::new(RcuListNode::new(7), GfpFlags::KERNEL)?);
+    /// let removed = list.lock().remove_first(|value| *value == 7);
+    /// assert_eq!(removed.map(|node| **node), Some(7)); // and freed after a grace period
+    /// # Ok::<(), tetra::mm::AllocError>(())
+    /// ```
     pub fn remove_first(&mut self, matches: impl FnMut(&T) -> bool) -> Option<Retired<RcuListNode<T>>> {
         let (link, block) = self.find(&self.list.first, matches)?;
         Some(self.unlink(link, block))
@@ -184,6 +237,18 @@ impl<T: Send + Sync, G: Policy> RcuListWriter<'_, T, G> {
     ///
     /// # Errors
     /// `node`, if there is none.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::mm::{GfpFlags, RcuBox};
+    /// # use tetra::sync::rcu::{RcuList, RcuListNode, rcu_read_lock};
+    /// let list: RcuList<u32> = RcuList::new();
+    /// list.lock().push_front(RcuBox::new(RcuListNode::new(7), GfpFlags::KERNEL)?);
+    /// let old = list.lock().replace_first(|value| *value == 7, RcuBox::new(RcuListNode::new(8), GfpFlags::KERNEL)?);
+    /// assert_eq!(old.ok().map(|node| **node), Some(7));
+    /// assert!(list.iter(&rcu_read_lock()).eq(&[8]));
+    /// # Ok::<(), tetra::mm::AllocError>(())
+    /// ```
     pub fn replace_first(
         &mut self,
         matches: impl FnMut(&T) -> bool,
@@ -197,6 +262,17 @@ impl<T: Send + Sync, G: Policy> RcuListWriter<'_, T, G> {
     }
 
     /// Keeps the nodes whose values satisfy `keeps`; the others are freed after a grace period. The number of those.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::mm::{GfpFlags, RcuBox};
+    /// # use tetra::sync::rcu::{RcuList, RcuListNode, rcu_read_lock};
+    /// let list: RcuList<u32> = RcuList::new();
+    /// list.lock().push_front(RcuBox::new(RcuListNode::new(7), GfpFlags::KERNEL)?);
+    /// assert_eq!(list.lock().retain(|value| value % 2 == 0), 1); // so many are gone
+    /// assert_eq!(list.iter(&rcu_read_lock()).count(), 0);
+    /// # Ok::<(), tetra::mm::AllocError>(())
+    /// ```
     pub fn retain(&mut self, mut keeps: impl FnMut(&T) -> bool) -> usize {
         let mut nr_removed = 0;
         let mut from = &self.list.first;

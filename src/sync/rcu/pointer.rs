@@ -141,6 +141,19 @@ impl<T: Send + Sync> Retired<T> {
     /// Waits until no reader can have it in hand: then it is the caller's own.
     ///
     /// Context: as `synchronize_rcu`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::mm::{GfpFlags, RcuBox};
+    /// # use tetra::sync::rcu::Rcu;
+    /// let limit = Rcu::new(RcuBox::new(10, GfpFlags::KERNEL)?);
+    /// if let Some(old) = limit.replace(RcuBox::new(20, GfpFlags::KERNEL)?) {
+    ///     let mut mine = old.synchronize(); // no reader has it in hand any more,
+    ///     *mine += 1; // so it may be changed
+    ///     assert_eq!(*mine, 11);
+    /// }
+    /// # Ok::<(), tetra::mm::AllocError>(())
+    /// ```
     #[track_caller]
     pub fn synchronize(self) -> RcuBox<T> {
         synchronize_rcu();
@@ -148,6 +161,16 @@ impl<T: Send + Sync> Retired<T> {
     }
 
     /// The same in a hurry. Context: as `synchronize_rcu_expedited`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::mm::{GfpFlags, RcuBox};
+    /// # use tetra::sync::rcu::Rcu;
+    /// let limit = Rcu::new(RcuBox::new(10, GfpFlags::KERNEL)?);
+    /// let mine = limit.take().map(|old| old.synchronize_expedited());
+    /// assert_eq!(mine.as_deref(), Some(&10));
+    /// # Ok::<(), tetra::mm::AllocError>(())
+    /// ```
     #[track_caller]
     pub fn synchronize_expedited(self) -> RcuBox<T> {
         synchronize_rcu_expedited();
@@ -192,6 +215,18 @@ impl<T: Send + Sync + fmt::Debug> fmt::Debug for Retired<T> {
 /// Frees a value after a grace period: Linux's `kfree_rcu`. The same as dropping it, in words.
 ///
 /// Context: any.
+///
+/// # Examples
+/// ```
+/// # use tetra::mm::{GfpFlags, RcuBox};
+/// # use tetra::sync::rcu::{Rcu, kfree_rcu, rcu_read_lock};
+/// let limit = Rcu::new(RcuBox::new(10, GfpFlags::KERNEL)?);
+/// let section = rcu_read_lock();
+/// let seen = limit.read(&section);
+/// limit.take().map(kfree_rcu);
+/// assert_eq!(seen, Some(&10)); // not before this section is over
+/// # Ok::<(), tetra::mm::AllocError>(())
+/// ```
 #[inline]
 pub fn kfree_rcu<T: Send + Sync>(old: Retired<T>) {
     drop(old);
@@ -223,6 +258,15 @@ pub struct Rcu<T: Send + Sync + 'static> {
 
 impl<T: Send + Sync> Rcu<T> {
     /// Points to nothing.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::mm::{GfpFlags, RcuBox};
+    /// # use tetra::sync::rcu::Rcu;
+    /// static LIMIT: Rcu<u32> = Rcu::empty();
+    /// assert!(LIMIT.is_empty());
+    /// # Ok::<(), tetra::mm::AllocError>(())
+    /// ```
     pub const fn empty() -> Self {
         Self { block: AtomicPtr::new(ptr::null_mut()) }
     }
@@ -235,6 +279,15 @@ impl<T: Send + Sync> Rcu<T> {
     /// The value now, for as long as the section lasts: Linux's `rcu_dereference`.
     ///
     /// Context: any. Two loads with that of the value, and no barrier.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::mm::{GfpFlags, RcuBox};
+    /// # use tetra::sync::rcu::{Rcu, rcu_read_lock};
+    /// let limit = Rcu::new(RcuBox::new(10, GfpFlags::KERNEL)?);
+    /// assert_eq!(limit.read(&rcu_read_lock()), Some(&10));
+    /// # Ok::<(), tetra::mm::AllocError>(())
+    /// ```
     #[inline(always)]
     pub fn read<'a>(&'a self, _section: &'a RcuReadGuard) -> Option<&'a T> {
         let block = NonNull::new(self.block.read())?;
@@ -246,12 +299,32 @@ impl<T: Send + Sync> Rcu<T> {
     /// Has readers find `new` from now on; the old value comes back.
     ///
     /// Context: any. Full barrier. Of several writers each gets the value of the one before.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::mm::{GfpFlags, RcuBox};
+    /// # use tetra::sync::rcu::Rcu;
+    /// let limit = Rcu::new(RcuBox::new(10, GfpFlags::KERNEL)?);
+    /// let old = limit.replace(RcuBox::new(20, GfpFlags::KERNEL)?);
+    /// assert_eq!(old.as_deref(), Some(&10)); // freed after a grace period, when it drops
+    /// # Ok::<(), tetra::mm::AllocError>(())
+    /// ```
     #[inline]
     pub fn replace(&self, new: RcuBox<T>) -> Option<Retired<T>> {
         self.exchange(new.into_block().as_ptr())
     }
 
     /// Has readers find nothing from now on; the old value comes back. Context and order: as `replace`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::mm::{GfpFlags, RcuBox};
+    /// # use tetra::sync::rcu::Rcu;
+    /// let limit = Rcu::new(RcuBox::new(10, GfpFlags::KERNEL)?);
+    /// assert_eq!(limit.take().as_deref(), Some(&10));
+    /// assert!(limit.is_empty());
+    /// # Ok::<(), tetra::mm::AllocError>(())
+    /// ```
     #[inline]
     pub fn take(&self) -> Option<Retired<T>> {
         self.exchange(ptr::null_mut())
@@ -260,6 +333,16 @@ impl<T: Send + Sync> Rcu<T> {
     /// As `replace`; the old value is freed after a grace period. Linux's `rcu_assign_pointer` with the `kfree_rcu` that belongs to it.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::mm::{GfpFlags, RcuBox};
+    /// # use tetra::sync::rcu::{Rcu, rcu_read_lock};
+    /// let limit = Rcu::new(RcuBox::new(10, GfpFlags::KERNEL)?);
+    /// limit.assign(RcuBox::new(20, GfpFlags::KERNEL)?); // the 10 is freed after a grace period
+    /// assert_eq!(limit.read(&rcu_read_lock()), Some(&20));
+    /// # Ok::<(), tetra::mm::AllocError>(())
+    /// ```
     #[inline]
     pub fn assign(&self, new: RcuBox<T>) {
         drop(self.replace(new));
@@ -279,6 +362,21 @@ impl<T: Send + Sync> Rcu<T> {
     ///
     /// # Errors
     /// `new`, if another writer was quicker.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tetra::mm::{GfpFlags, RcuBox};
+    /// # use tetra::sync::rcu::{Rcu, rcu_read_lock};
+    /// let limit = Rcu::new(RcuBox::new(10, GfpFlags::KERNEL)?);
+    /// let section = rcu_read_lock();
+    /// if let Some(seen) = limit.read(&section) {
+    ///     let next = RcuBox::new(seen + 1, GfpFlags::ATOMIC)?; // a section must not sleep
+    ///     assert!(limit.replace_if(&section, seen, next).is_ok()); // else another writer was quicker: look again
+    /// }
+    /// assert_eq!(limit.read(&section), Some(&11));
+    /// # drop(section);
+    /// # Ok::<(), tetra::mm::AllocError>(())
+    /// ```
     pub fn replace_if(&self, _section: &RcuReadGuard, current: &T, new: RcuBox<T>) -> Result<Retired<T>, RcuBox<T>> {
         let found = NonNull::new(self.block.read());
         // SAFETY: as in `read`.

@@ -71,6 +71,15 @@ pub struct RcuReadGuard {
 /// Begins a read section: Linux's `rcu_read_lock`.
 ///
 /// Context: any. Does not sleep, and neither may the section. One instruction.
+///
+/// # Examples
+/// ```
+/// use tetra::sync::rcu::{rcu_read_lock, rcu_read_lock_held};
+/// let section = rcu_read_lock();
+/// assert!(rcu_read_lock_held());
+/// drop(section); // Linux's `rcu_read_unlock`
+/// assert!(!rcu_read_lock_held());
+/// ```
 #[inline(always)]
 #[cfg_attr(feature = "debug", track_caller)]
 pub fn rcu_read_lock() -> RcuReadGuard {
@@ -133,6 +142,15 @@ pub(super) fn wait_for_host_sections() -> Option<()> {
 /// The caller is in a read section, made by `rcu_read_lock` or by whatever keeps its core: Linux's `rcu_read_lock_any_held`.
 ///
 /// Context: any. Always true in builds that do not count.
+///
+/// # Examples
+/// ```
+/// use tetra::cpu::PreemptGuard;
+/// use tetra::sync::rcu::rcu_read_lock_held;
+/// assert!(!rcu_read_lock_held());
+/// let pinned = PreemptGuard::new();
+/// assert!(rcu_read_lock_held()); // whatever keeps the core is a section as well
+/// ```
 #[doc(alias("rcu_read_lock_any_held", "rcu_read_lock_sched_held"))]
 #[inline]
 pub fn rcu_read_lock_held() -> bool {
@@ -142,6 +160,16 @@ pub fn rcu_read_lock_held() -> bool {
 /// Where this core's outermost `rcu_read_lock` was called, if it is in a section. Known with `debug` only.
 ///
 /// Context: any, not migrating.
+///
+/// # Examples
+/// ```
+/// use tetra::sync::rcu::{rcu_read_lock, rcu_read_lock_place};
+/// let outer = rcu_read_lock();
+/// let line = line!() - 1;
+/// let inner = rcu_read_lock();
+/// assert!(rcu_read_lock_place().is_none_or(|place| place.line() == line)); // the outer one's
+/// assert_eq!(rcu_read_lock_place().is_some(), cfg!(feature = "debug"));
+/// ```
 pub fn rcu_read_lock_place() -> Option<&'static Location<'static>> {
     nesting::place_on(cpu::id())
 }
@@ -157,6 +185,17 @@ pub(super) fn place_on(cpu: usize) -> Option<&'static Location<'static>> {
 /// With `debug`, a call outside of a section is reported with its place. `Rcu<T>` needs no such check.
 ///
 /// Context: any, in a read section. One load; what is read through the pointer comes after it.
+///
+/// # Examples
+/// ```
+/// use tetra::sync::{atomic::AtomicPtr, rcu::{rcu_dereference, rcu_read_lock}};
+/// static NUMBERS: [u32; 2] = [1, 2];
+/// static NEWEST: AtomicPtr<u32> = AtomicPtr::new((&raw const NUMBERS[0]).cast_mut());
+///
+/// let section = rcu_read_lock();
+/// // SAFETY: a static is never freed.
+/// assert_eq!(unsafe { *rcu_dereference(&NEWEST) }, 1);
+/// ```
 #[inline(always)]
 #[cfg_attr(feature = "debug", track_caller)]
 pub fn rcu_dereference<T: 'static>(pointer: &AtomicPtr<T>) -> *mut T {
@@ -170,6 +209,15 @@ pub fn rcu_dereference<T: 'static>(pointer: &AtomicPtr<T>) -> *mut T {
 /// `rcu_dereference_protected`.
 ///
 /// Context: any. What it points to may be freed at any time, unless the caller's lock prevents that.
+///
+/// # Examples
+/// ```
+/// use tetra::sync::{atomic::AtomicPtr, rcu::rcu_access_pointer};
+/// static NUMBERS: [u32; 2] = [1, 2];
+/// static NEWEST: AtomicPtr<u32> = AtomicPtr::new((&raw const NUMBERS[0]).cast_mut());
+///
+/// assert!(!rcu_access_pointer(&NEWEST).is_null()); // compared, not followed: needs no section
+/// ```
 #[doc(alias("rcu_dereference_protected"))]
 #[inline(always)]
 pub fn rcu_access_pointer<T: 'static>(pointer: &AtomicPtr<T>) -> *mut T {
@@ -179,6 +227,18 @@ pub fn rcu_access_pointer<T: 'static>(pointer: &AtomicPtr<T>) -> *mut T {
 /// Publishes `new`: Linux's `rcu_assign_pointer`. Who held the old value frees it after a grace period.
 ///
 /// Context: any. Release: whoever finds `new` finds what was written to it before. Pairs with the dependency behind [`rcu_dereference`].
+///
+/// # Examples
+/// ```
+/// use tetra::sync::{atomic::AtomicPtr, rcu::{rcu_assign_pointer, rcu_dereference, rcu_read_lock}};
+/// static NUMBERS: [u32; 2] = [1, 2];
+/// static NEWEST: AtomicPtr<u32> = AtomicPtr::new((&raw const NUMBERS[0]).cast_mut());
+///
+/// rcu_assign_pointer(&NEWEST, (&raw const NUMBERS[1]).cast_mut());
+/// let section = rcu_read_lock();
+/// // SAFETY: a static is never freed.
+/// assert_eq!(unsafe { *rcu_dereference(&NEWEST) }, 2);
+/// ```
 #[inline(always)]
 pub fn rcu_assign_pointer<T: 'static>(pointer: &AtomicPtr<T>, new: *mut T) {
     pointer.store_release(new);
@@ -199,6 +259,13 @@ fn outside_of_section(place: &'static Location<'static>) {
 /// Whoever uses a value after its section is found much sooner so. Boot argument `rcu_strict_grace_period`. True if the build can do that: with `debug`.
 ///
 /// Context: any.
+///
+/// # Examples
+/// ```
+/// use tetra::sync::rcu::{is_strict, set_strict};
+/// assert_eq!(set_strict(true), cfg!(feature = "debug")); // builds with `debug` can
+/// assert_eq!(is_strict(), cfg!(feature = "debug"));
+/// ```
 pub fn set_strict(is_strict: bool) -> bool {
     IS_STRICT.set(is_strict && cfg!(feature = "debug"));
     is_strict == self::is_strict()

@@ -38,6 +38,14 @@ static NR_REPORTS: AtomicU64 = AtomicU64::new(0);
 /// Sets how long a grace period may wait for a core before that is reported; zero: for ever. Boot argument `rcu_stall_timeout=`, in seconds.
 ///
 /// Context: any. Holds from the next grace period on.
+///
+/// # Examples
+/// ```
+/// use core::time::Duration;
+/// use tetra::sync::rcu::{set_stall_timeout, stall_timeout};
+/// set_stall_timeout(Duration::from_secs(5));
+/// assert_eq!(stall_timeout(), Duration::from_secs(5));
+/// ```
 pub fn set_stall_timeout(timeout: Duration) {
     TIMEOUT_MS.set(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
 }

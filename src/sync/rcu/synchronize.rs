@@ -48,6 +48,14 @@ pub fn synchronize_rcu() {
 /// `synchronize_rcu_expedited`. For what a user waits for; it costs every busy core an interrupt.
 ///
 /// Context and order: as `synchronize_rcu`.
+///
+/// # Examples
+/// ```
+/// use tetra::sync::rcu::{nr_expedited, synchronize_rcu_expedited};
+/// let before = nr_expedited();
+/// synchronize_rcu_expedited(); // all sections that ran at the call are over
+/// assert_eq!(nr_expedited(), before + 1);
+/// ```
 #[track_caller]
 pub fn synchronize_rcu_expedited() {
     NR_EXPEDITED.inc();

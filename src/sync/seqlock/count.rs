@@ -47,6 +47,13 @@ impl Sequence {
 
 impl SeqCount {
     /// A sequence with no writer.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SeqCount;
+    /// static COUNT: SeqCount = SeqCount::new();
+    /// assert_eq!(COUNT.nr_writes(), 0);
+    /// ```
     pub const fn new() -> Self {
         Self { sequence: AtomicU32::new(0) }
     }
@@ -54,6 +61,14 @@ impl SeqCount {
     /// The first look of a reader, a writer being waited for.
     ///
     /// Context: any that cannot interrupt a writer on its core. Acquire: what the last writer stored is seen.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SeqCount;
+    /// let count = SeqCount::new();
+    /// let begun = count.begin();
+    /// assert_eq!(begun.number() % 2, 0); // no writer is at it
+    /// ```
     #[inline(always)]
     pub fn begin(&self) -> Sequence {
         loop {
@@ -70,6 +85,16 @@ impl SeqCount {
     /// The loads before come before this look.
     ///
     /// Context: any.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SeqCount;
+    /// let count = SeqCount::new();
+    /// let begun = count.begin();
+    /// let sequence = count.write_begin();
+    /// count.write_end(sequence);
+    /// assert!(count.retry(begun)); // a writer came between: what was read is worth nothing
+    /// ```
     #[inline(always)]
     #[must_use]
     pub fn retry(&self, begun: Sequence) -> bool {
@@ -82,6 +107,14 @@ impl SeqCount {
     /// `look` may see half of a write. It must only read, by atomic loads, and bound its work whatever it sees.
     ///
     /// Context: as `begin`.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::{SeqCount, atomic::AtomicU64};
+    /// static COUNT: SeqCount = SeqCount::new();
+    /// static ENDS: [AtomicU64; 2] = [AtomicU64::new(3), AtomicU64::new(7)];
+    /// assert_eq!(COUNT.read(|| ENDS[1].read() - ENDS[0].read()), 4);
+    /// ```
     #[inline(always)]
     pub fn read<T>(&self, mut look: impl FnMut() -> T) -> T {
         loop {
@@ -96,6 +129,15 @@ impl SeqCount {
     /// Begins a write: readers retry from here on. The stores after come after it.
     ///
     /// Context: the caller is the only writer until `write_end`, stays on its core, and is in a context that no reader interrupts.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SeqCount;
+    /// let count = SeqCount::new();
+    /// let sequence = count.write_begin();
+    /// assert_eq!(sequence.number() % 2, 1); // readers wait, or retry
+    /// count.write_end(sequence);
+    /// ```
     #[inline(always)]
     pub fn write_begin(&self) -> Sequence {
         let odd = self.sequence.read().wrapping_add(1);
@@ -105,6 +147,15 @@ impl SeqCount {
     }
 
     /// Ends the write that `write_begin` began. Release: the accesses before come before it.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SeqCount;
+    /// let count = SeqCount::new();
+    /// let sequence = count.write_begin();
+    /// count.write_end(sequence);
+    /// assert_eq!(count.nr_writes(), 1);
+    /// ```
     #[inline(always)]
     pub fn write_end(&self, begun: Sequence) {
         self.sequence.store_release(begun.0.wrapping_add(1));

@@ -90,6 +90,13 @@ impl<T: SeqData, G: Policy> SeqLatch<T, G> {
     /// The data, whole: before or after any write that is going on.
     ///
     /// Context: any, an interruption of a writer included. Acquire: all before the write that it reads happens before what follows.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SeqLatch;
+    /// static SCALE: SeqLatch<[u32; 2]> = SeqLatch::new([54, 0]);
+    /// assert_eq!(SCALE.read(), [54, 0]); // in a handler that interrupts a writer as well
+    /// ```
     #[inline]
     pub fn read(&self) -> T {
         loop {
@@ -106,6 +113,14 @@ impl<T: SeqData, G: Policy> SeqLatch<T, G> {
     /// Replaces the data; spins while another writer is at it.
     ///
     /// Context: any that the policy allows.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SeqLatch;
+    /// static SCALE: SeqLatch<[u32; 2]> = SeqLatch::new([1, 0]);
+    /// SCALE.write([54, 8]);
+    /// assert_eq!(SCALE.read(), [54, 8]);
+    /// ```
     pub fn write(&self, value: T) {
         let _alone = self.writers.lock();
         for copy in &self.copies {
@@ -117,6 +132,14 @@ impl<T: SeqData, G: Policy> SeqLatch<T, G> {
     /// Replaces the data by what `change` makes of it, other writers waiting meanwhile.
     ///
     /// Context: as `write`.
+    ///
+    /// # Examples
+    /// ```
+    /// use tetra::sync::SeqLatch;
+    /// static SCALE: SeqLatch<[u32; 2]> = SeqLatch::new([54, 0]);
+    /// SCALE.update(|[multiplier, shift]| [multiplier * 2, shift + 1]);
+    /// assert_eq!(SCALE.read(), [108, 1]);
+    /// ```
     pub fn update(&self, change: impl FnOnce(T) -> T) {
         let _alone = self.writers.lock();
         // SAFETY: writers are alone, so nobody stores.
