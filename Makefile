@@ -31,7 +31,7 @@ TOOLS := $(OUT)/host/tools/tetra-tools
 # The decoder for binary logs brings many crates: only where it is used.
 DEFMT := $(if $(filter defmt,$(LOG))$(filter test bench-check,$(MAKECMDGOALS)),--features defmt)
 # So does the plotter.
-PLOTS := $(if $(filter bench,$(MAKECMDGOALS)),--features plots)
+PLOTS := $(if $(filter bench bench-plots,$(MAKECMDGOALS)),--features plots)
 
 .PHONY: tools
 tools:
@@ -45,7 +45,7 @@ gdb: tools ## the same under a debugger, stopped before the first instruction
 	@$(TOOLS) gdb
 
 ##@ Test
-.PHONY: test check soak torture verify mutants-ordering bench bench-check bench-baseline
+.PHONY: test check soak torture verify mutants-ordering bench bench-check bench-baseline bench-plots
 test: tools ## host tests, then every suite under QEMU (ONLY=pattern chooses)
 	@$(TOOLS) test
 check: tools ## format, lints, documentation, layers, licences
@@ -60,6 +60,8 @@ bench-check: tools ## the same, compared with tests/bench/baseline.csv
 	@$(TOOLS) bench check
 bench-baseline: tools ## the same, kept as the baseline
 	@$(TOOLS) bench baseline
+bench-plots: tools ## the last bench's figures as pictures, for the documentation
+	@$(TOOLS) bench plots docs/img
 torture: tools ## every primitive under stress (SECONDS=60 SEED=1 ONLY=name ICOUNT=1)
 	@TORTURE_SECONDS='$(SECONDS)' $(TOOLS) torture
 soak: tools ## boot N times (100): under load, with -icount, each device tree, random work (SEED=)

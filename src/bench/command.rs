@@ -33,6 +33,18 @@ fn bench(ctx: &mut Context<'_>, args: &[&str]) -> Result<(), CommandError> {
         }
         last = Some(row);
     }
+    write_caveats(ctx.out, &meter)?;
+    Ok(())
+}
+
+/// What the figures above are not.
+fn write_caveats(out: &mut dyn Write, meter: &Meter) -> fmt::Result {
+    if !meter.counts_instructions() {
+        writeln!(out, "instructions are not counted by this machine; on an emulator, cycles are its host's time: `make bench` counts")?;
+    }
+    if cfg!(feature = "debug") {
+        writeln!(out, "this kernel has its checks in, and they are in the figures: `make image` builds one without")?;
+    }
     Ok(())
 }
 

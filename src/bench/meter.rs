@@ -70,6 +70,14 @@ impl Meter {
         Some(Meter { pmu, counts_instructions })
     }
 
+    /// Whether the monitor counts instructions here.
+    ///
+    /// Context: any.
+    #[must_use]
+    pub fn counts_instructions(&self) -> bool {
+        self.counts_instructions
+    }
+
     /// The cost of one call of the operation on `object`, the call itself and its frame taken off.
     ///
     /// Context: thread, irqs on, nothing held.

@@ -6,11 +6,18 @@
 
 #![no_std]
 
+// What files of the kernel that are compiled here once more call `crate::`: a machine of two cores.
+mod arch {
+    pub(crate) const NR_CPUS: usize = 2;
+}
+use tetra::sync;
+
 pub mod atomics;
 pub mod barriers;
 pub mod bits;
 pub mod hand_over;
 pub mod locks;
 pub mod log;
+pub mod rcu;
 pub mod refcount;
 pub mod sleeping;

@@ -41,14 +41,15 @@ enum Use {
     KeepAsBaseline,
 }
 
-/// `tetra-tools bench [check|baseline]`.
+/// `tetra-tools bench [check|baseline|plots FOLDER]`.
 pub fn main(args: &[String]) -> Result<ExitCode> {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let purpose = match args.as_slice() {
         [] => Use::Show,
         ["check"] => Use::Check,
         ["baseline"] => Use::KeepAsBaseline,
-        _ => bail!("usage: bench [check|baseline]"),
+        ["plots", folder] => return plot(Path::new(folder)).map(|()| ExitCode::SUCCESS),
+        _ => bail!("usage: bench [check|baseline|plots FOLDER]"),
     };
     if let (Use::Show, Some(word)) = (purpose, workspace::variable("ONLY")) {
         return show_some(&word);
@@ -69,7 +70,7 @@ pub fn main(args: &[String]) -> Result<ExitCode> {
     keep(&folder.join("costs.csv"), &table::costs_csv(&lines))?;
     keep(&folder.join("peers.csv"), &table::peers_csv(&rows))?;
     match purpose {
-        Use::Show => show_more(&images, &rows, &lines)?,
+        Use::Show => show_more(&images, &rows)?,
         Use::Check => return check(&lines),
         Use::KeepAsBaseline => println!("written: {}", baseline::write(&lines)?.display()),
     }
@@ -176,8 +177,8 @@ fn add_cycles(lines: &mut [Line], elf: &Path) -> Result<()> {
     Ok(())
 }
 
-fn show_more(images: &Images, rows: &[Row], lines: &[Line]) -> Result<()> {
-    let locks = progress("locks against cores", || session::rows(&images.bench, "-locks"))?;
+fn show_more(images: &Images, rows: &[Row]) -> Result<()> {
+    let locks = progress("locks against cores", || session::rows_of_locks(&images.bench))?;
     println!(
         "\nlocks, acquisitions a millisecond of the emulator's time, and the least of a core in percent of the most\n{}",
         table::matrix(&locks)
@@ -185,8 +186,9 @@ fn show_more(images: &Images, rows: &[Row], lines: &[Line]) -> Result<()> {
     let heaps = progress("heaps", || session::rows(&images.bench, "-heaps"))?;
     println!("heaps, instructions a call; `peak`: the least memory in which the trace runs\n{}", table::matrix(&heaps));
     let more = [rows, locks.as_slice(), heaps.as_slice()].concat();
-    keep(&workspace::target().join("bench/peers.csv"), &table::peers_csv(&more))?;
-    plot(lines, &more)?;
+    let folder = workspace::target().join("bench");
+    keep(&folder.join("peers.csv"), &table::peers_csv(&more))?;
+    plot(&folder)?;
 
     println!("image, bytes by section");
     for (name, bytes) in sections(&images.shipped.elf)? {
@@ -198,23 +200,19 @@ fn show_more(images: &Images, rows: &[Row], lines: &[Line]) -> Result<()> {
         let defmt = progress("bytes on the wire, defmt", || wire::bytes_per_line(image))?;
         println!("the same as defmt: {defmt:.1}");
     }
-    println!("\n{}", workspace::target().join("bench").display());
+    println!("\n{}", folder.display());
     Ok(())
 }
 
-/// Draws the pictures, if these tools were built with the plotter, as `make bench` does.
+/// Draws the pictures from the files of the last run into `folder`, if these tools were built with the plotter, as `make bench` does.
 #[cfg(feature = "plots")]
-fn plot(lines: &[Line], rows: &[Row]) -> Result<()> {
-    let at = |name: &str| workspace::target().join("bench").join(name);
-    plots::costs(&at("costs.svg"), lines, "sync.")?;
-    plots::curves(&at("heaps.svg"), rows, ("live.", ""), ("A free and an allocation of 64 bytes", "objects alive", "instructions"))?;
-    let title = "Contended locks, in lockstep";
-    plots::curves(&at("locks.svg"), rows, ("contend.", "_per_ms"), (title, "cores", "acquisitions a millisecond of the emulator's time"))
+fn plot(folder: &Path) -> Result<()> {
+    plots::draw(&workspace::target().join("bench"), folder)
 }
 
 #[cfg(not(feature = "plots"))]
-fn plot(_lines: &[Line], _rows: &[Row]) -> Result<()> {
-    eprintln!("SKIP  plots: these tools were built without `--features plots`, which make adds for `make bench`");
+fn plot(_folder: &Path) -> Result<()> {
+    eprintln!("SKIP  plots: these tools were built without `--features plots`, which make adds for `make bench` and `make bench-plots`");
     Ok(())
 }
 

@@ -27,13 +27,18 @@ pub const SELF: &str = "tetra";
 const SILENCE: Duration = Duration::from_secs(900);
 const WALL: Duration = Duration::from_secs(3600);
 
+/// Makes cores take turns every microsecond. In lockstep a core has its turn until the next timer of the emulator's clock, divided by the cores: with the
+/// kernel's own timers alone that is a million instructions, in which who waits only wastes its turn. This is a timer that the guest does not see.
+const SHORT_TURNS: [&str; 4] =
+    ["-netdev", "hubport,id=turns,hubid=0", "-object", "filter-buffer,id=timer,netdev=turns,queue=rx,interval=1"];
+
 /// Runs shell commands on `kernel` in lockstep and returns what they said.
-pub fn run(kernel: &Kernel, commands: &str) -> Result<String> {
+fn run(kernel: &Kernel, commands: &str, qemu_args: &[&str]) -> Result<String> {
     let mut machine = Machine::new(kernel.clone(), Log::Text)?;
     // What lies above 1 GiB, out of the kernel's sight, is for the heaps that the image compares: tests/bench/src/arena.rs.
     machine.append("quiet mem=512M");
     machine.run(commands);
-    machine.qemu_args.extend(["-icount", "shift=0,sleep=off"].map(str::to_owned));
+    machine.qemu_args.extend(["-icount", "shift=0,sleep=off"].iter().chain(qemu_args).map(|&arg| arg.to_owned()));
     let limits = Limits { silence: SILENCE, wall: WALL };
     let outcome = guest::run(&machine, limits, &[], |_| ())?;
     ensure!(outcome.end == End::Exit(0), "`{commands}`: the kernel {}\n{}", describe(&outcome.end), tail(&outcome.console));
@@ -42,8 +47,17 @@ pub fn run(kernel: &Kernel, commands: &str) -> Result<String> {
 
 /// Runs `bench WORD`, or `bench-WORD` where the word begins so, and returns its rows.
 pub fn rows(kernel: &Kernel, word: &str) -> Result<Vec<Row>> {
+    rows_of(kernel, word, &[])
+}
+
+/// The rows of `bench-locks`: cores that wait for one another, in short turns.
+pub fn rows_of_locks(kernel: &Kernel) -> Result<Vec<Row>> {
+    rows_of(kernel, "-locks", &SHORT_TURNS)
+}
+
+fn rows_of(kernel: &Kernel, word: &str, qemu_args: &[&str]) -> Result<Vec<Row>> {
     let command = if word.starts_with('-') { format!("bench{word}") } else { format!("bench {word}") };
-    let console = run(kernel, &command)?;
+    let console = run(kernel, &command, qemu_args)?;
     let rows: Vec<Row> = console.lines().filter_map(row).collect();
     ensure!(!rows.is_empty(), "`{command}` shows no row with a count:\n{}", tail(&console));
     Ok(rows)

@@ -32,14 +32,17 @@ impl Litmus {
         })
     }
 
-    /// A copy with `twin`'s change.
+    /// A copy with all changes of a twin.
     ///
     /// # Errors
     /// If there is nothing to change: the twin would be the test itself.
-    pub fn weakened(&self, twin: &Twin) -> Result<Self> {
-        let mut copy = self.clone();
+    pub fn weakened(&self, twin: &[Twin]) -> Result<Self> {
+        twin.iter().try_fold(self.clone(), Self::changed)
+    }
+
+    fn changed(mut self, twin: &Twin) -> Result<Self> {
         let mut changes = 0;
-        for (number, thread) in copy.threads.iter_mut().enumerate() {
+        for (number, thread) in self.threads.iter_mut().enumerate() {
             if twin.thread.is_none_or(|only| only == number) {
                 thread.retain_mut(|line| {
                     let Some(rest) = matching(line, &twin.from) else { return true };
@@ -51,7 +54,7 @@ impl Litmus {
             }
         }
         ensure!(changes > 0, "test {}: no `{}` to weaken", self.name, twin.from);
-        Ok(copy)
+        Ok(self)
     }
 
     /// Every copy with one ordering instruction weakened by one step, and what was done, without registers.
@@ -171,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_twin_changes_whole_words() {
-        let twin = |from: &str, to: Option<&str>| Twin { thread: None, from: from.to_owned(), to: to.map(str::to_owned) };
+        let twin = |from: &str, to: Option<&str>| [Twin { thread: None, from: from.to_owned(), to: to.map(str::to_owned) }];
         let test = litmus(&["STLXR W1,W2,[X0]", "DMB ISHLD", "DMB ISH"]);
         assert_eq!(test.weakened(&twin("DMB ISH", None)).unwrap().threads[0].len(), 2);
         assert_eq!(test.weakened(&twin("STLXR", Some("STXR"))).unwrap().threads[0][0], Line::Code("STXR W1,W2,[X0]".to_owned()));

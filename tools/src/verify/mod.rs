@@ -145,7 +145,8 @@ fn verify(test: &Test, bench: &Bench) -> Result<Report> {
         let weakened = litmus.weakened(twin)?;
         let outcome = bench.run(&weakened, &format!("{}.twin{number}", test.name))?;
         if !is_broken(test, &outcome) {
-            faults.push(format!("twin without {} is not rejected", twin.from));
+            let without: Vec<&str> = twin.iter().map(|change| change.from.as_str()).collect();
+            faults.push(format!("twin without {} is not rejected", without.join(" and ")));
         }
     }
     Ok(Report { name: test.name.clone(), states: outcome.states.len(), executions: outcome.executions, twins: test.twins.len(), faults })

@@ -4,7 +4,8 @@
 //! test SB+{op}                    a name; {op} takes each word of `for`
 //! for op in xchg cmpxchg          makes one test a word
 //! group xchg                      tests of one thing, whose order they check together (mutants.rs); the word of `for` if none
-//! u32 x=0 y=0 lock[2]             locations with their type; initial value 0 if none, or another location's name: its address
+//! u32 x=0 y=0 lock[2]             locations with their type; initial value 0 if none, or another location's name: its address; of an
+//!                                 array all of them, `pair[2]={2,0}`, or some by index, `word[8]=0:1,5:7`
 //! P0 sb_{op} x y                  thread 0 runs this function on these arguments; `~part` is the function with that in its symbol
 //! P1 sb_{op} y x                  ... its result is called P1 below; `core_area=a` behind the arguments makes TPIDR_EL1 the address of `a`,
 //!                                 `current=a` TPIDR_EL0
@@ -13,7 +14,8 @@
 //! never P0=0 P1=0                 an outcome that the docs forbid
 //! sometimes P0=1 P1=0             an outcome that must be there, or the test shows nothing
 //! slow                            for `make verify` alone, not for `make test`
-//! twin dmb ish -> drop            a weakened copy, in all threads or in one (`twin P0 ...`), in which a `never` must be seen
+//! twin dmb ish -> drop            a weakened copy, in all threads or in one (`twin P0 ...`), in which a `never` must be seen; where two
+//!                                 instructions keep the same order, both are weakened: `twin dmb ish -> drop & stlxr -> stxr`
 //! ```
 
 use std::path::Path;
@@ -62,7 +64,8 @@ pub struct Test {
     pub discard: Vec<String>,
     pub never: Vec<Condition>,
     pub sometimes: Vec<Condition>,
-    pub twins: Vec<Twin>,
+    /// Each is a copy with all of its changes.
+    pub twins: Vec<Vec<Twin>>,
     /// Not for `make test`.
     pub is_slow: bool,
 }
@@ -135,7 +138,7 @@ fn test(block: &[&str]) -> Result<Test> {
             "discard" => test.discard.extend(words().map(str::to_owned)),
             "never" => test.never.push(condition(words())?),
             "sometimes" => test.sometimes.push(condition(words())?),
-            "twin" => test.twins.push(twin(rest)?),
+            "twin" => test.twins.push(rest.split('&').map(|change| twin(change.trim())).collect::<Result<_>>()?),
             _ if key == format!("P{}", test.threads.len()) => {
                 let mut words = words().map(str::to_owned);
                 let function = words.next().context("a thread needs a function")?;
@@ -158,9 +161,23 @@ fn add_locations<'a>(test: &mut Test, kind: &'static str, words: impl Iterator<I
             Some((name, length)) => (name, Some(length.trim_end_matches(']').parse().with_context(|| format!("`{word}`"))?)),
             None => (name, None),
         };
+        let value = match (length, value) {
+            (Some(length), Some(sparse)) if !sparse.starts_with('{') => Some(array(length, &sparse).with_context(|| format!("`{word}`"))?),
+            (_, value) => value,
+        };
         test.locations.push(Location { kind, name: name.to_owned(), length, value });
     }
     Ok(())
+}
+
+/// From `0:1,5:7` to all elements, as herd7 wants them.
+fn array(length: usize, sparse: &str) -> Result<String> {
+    let mut elements = vec!["0"; length];
+    for pair in sparse.split(',') {
+        let (index, value) = pair.split_once(':').context("an array's values are INDEX:VALUE,...")?;
+        *elements.get_mut(index.parse::<usize>()?).context("behind the array's end")? = value;
+    }
+    Ok(format!("{{{}}}", elements.join(",")))
 }
 
 /// Reads `P0=0 x=1`.
@@ -197,7 +214,17 @@ mod tests {
         assert_eq!(tests[1].group, "b");
         assert_eq!(tests[1].threads[0], Thread { function: "sb_b".to_owned(), arguments: vec!["x".to_owned(), "5".to_owned()] });
         assert_eq!(tests[0].locations[1].length, Some(2));
-        assert_eq!(tests[0].twins, [Twin { thread: Some(0), from: "DMB ISH".to_owned(), to: None }]);
+        assert_eq!(tests[0].twins, [[Twin { thread: Some(0), from: "DMB ISH".to_owned(), to: None }]]);
+    }
+
+    #[test]
+    fn arrays_have_values_by_index_and_twins_several_changes() {
+        let test = |values: &str| parse(&format!("test T\nu64 a[4]={values}\nP0 f\nnever P0=0\ntwin P1 dmb ish -> drop & stlr -> str\n"));
+        let tests = test("1:7,3:a").unwrap();
+        assert_eq!(tests[0].locations[0].value.as_deref(), Some("{0,7,0,a}"));
+        assert_eq!(tests[0].twins[0].len(), 2);
+        assert_eq!(tests[0].twins[0][1], Twin { thread: None, from: "STLR".to_owned(), to: Some("STR".to_owned()) });
+        assert!(test("4:1").is_err() && test("7").is_err());
     }
 
     #[test]

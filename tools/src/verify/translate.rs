@@ -3,10 +3,10 @@
 //! What is changed, and why that is sound:
 //! - The frame (saving and restoring x19 to x30 on the stack) is dropped: a thread is one function, and nobody looks at those registers
 //!   after it. Other stores to the stack are dropped as well, if nothing that is left loads from it: nobody else sees them.
-//! - A backward branch goes to the end, past the mark that the run counts. Such a branch repeats a wait or an LL/SC loop whose round
+//! - A branch that ends a loop goes to the end, past the mark that the run counts. Such a branch repeats a wait or an LL/SC loop whose round
 //!   failed; the round before has only read, so a run that repeats it allows no outcome that the run without it does not. That the round
 //!   only reads is checked: no store inside, and an exclusive store only if the branch is its failure. Code that nothing reaches any more
-//!   is left out.
+//!   is left out. A branch backwards that is in no loop, to what the compiler has laid out first, stays a branch.
 //! - A call of a function that the test names under `discard` ends the run likewise: the test is about the path without it. Any other call
 //!   is an error.
 //! - A loop that stores ends the run as well where the test says `discard repeat`: then it is about one round. `discard stack` does so for a path that
@@ -61,7 +61,7 @@ enum Kind {
 pub fn translate(code: &[Instruction], thread: usize, discard: &[String]) -> Result<Vec<Line>> {
     let (end, drop_run) = (format!("End{thread}"), format!("Drop{thread}"));
     let label = |offset: u64| format!("L{thread}x{offset}");
-    let leaders: BTreeSet<u64> = code.iter().filter_map(local).collect();
+    let leaders: BTreeSet<u64> = (0..code.len()).filter_map(|index| local(code, index)).collect();
 
     let mut lines = Vec::new();
     let mut block = 0;
@@ -97,7 +97,7 @@ pub fn translate(code: &[Instruction], thread: usize, discard: &[String]) -> Res
                     is_reached = false;
                 }
                 Some(Target::Local(offset)) => {
-                    let place = if *offset > instruction.offset {
+                    let place = if local(code, index).is_some() {
                         label(*offset)
                     } else {
                         if !discard.iter().any(|name| name == REPEAT) {
@@ -120,12 +120,34 @@ pub fn translate(code: &[Instruction], thread: usize, discard: &[String]) -> Res
     Ok(lines)
 }
 
-/// The offset that an instruction branches forward to in its own function; backward ones become the end of the run.
-fn local(instruction: &Instruction) -> Option<u64> {
-    match instruction.target {
-        Some(Target::Local(offset)) if is_branch(&instruction.mnemonic) && offset > instruction.offset => Some(offset),
+/// The offset that the branch at `index` goes to in its own function, unless it ends a loop: that becomes the end of the run.
+fn local(code: &[Instruction], index: usize) -> Option<u64> {
+    let branch = &code[index];
+    match branch.target {
+        Some(Target::Local(offset)) if is_branch(&branch.mnemonic) => {
+            (offset > branch.offset || !leads_to(code, offset, index)).then_some(offset)
+        }
         _ => None,
     }
+}
+
+/// Whether some way from `start` comes to the instruction at `index`.
+fn leads_to(code: &[Instruction], start: u64, index: usize) -> bool {
+    let at = |offset: u64| code.iter().position(|instruction| instruction.offset == offset);
+    let (mut seen, mut open) = (BTreeSet::new(), Vec::from_iter(at(start)));
+    while let Some(place) = open.pop() {
+        if place == index {
+            return true;
+        }
+        let Some(instruction) = code.get(place).filter(|_| seen.insert(place)) else { continue };
+        if let (true, Some(Target::Local(offset))) = (is_branch(&instruction.mnemonic), &instruction.target) {
+            open.extend(at(*offset));
+        }
+        if !matches!(instruction.mnemonic.as_str(), "b" | "ret" | "br") {
+            open.push(place + 1);
+        }
+    }
+    false
 }
 
 /// Checks that the round which ends in the backward branch at `index` has only read.
@@ -222,6 +244,7 @@ fn kind(instruction: &Instruction) -> Result<Kind> {
             registers(&format!("and {to}, {to}, #4294967295")),
             registers(&format!("orr {to}, {to}, x{SCRATCH}")),
         ]),
+        ("bfxil", [to, from, low, width]) => inserted(to, from, low, width)?,
         ("extr", [to, from, same, shift]) if from == same && to.starts_with('x') => rotated(to, from, shift)?,
         // Only for what asks for equality behind it: the other flags differ.
         ("ccmp", [left, right, "#4", when]) => {
@@ -274,6 +297,20 @@ fn rotated(to: &str, from: &str, shift: &str) -> Result<Kind> {
         registers(&format!("ubfm x{SCRATCH}, {from}, #{shift}, #63")),
         registers(&format!("lsl {to}, {from}, #{}", 64 - shift)),
         registers(&format!("orr {to}, {to}, x{SCRATCH}")),
+    ]))
+}
+
+/// A field of `from` over the low bits of `to`: taken out, those bits cleared, put together.
+fn inserted(to: &str, from: &str, low: &str, width: &str) -> Result<Kind> {
+    let bits = if to.starts_with('w') { 32 } else { 64 };
+    let (low, width): (u32, u32) = (low.trim_start_matches('#').parse()?, width.trim_start_matches('#').parse()?);
+    ensure!(width > 0 && low + width < bits, "field of {width} bits at {low}");
+    let scratch = format!("{}{SCRATCH}", &to[..1]);
+    Ok(Kind::Several(vec![
+        registers(&format!("ubfm {scratch}, {from}, #{low}, #{}", low + width - 1)),
+        registers(&format!("ubfm {to}, {to}, #{width}, #{}", bits - 1)),
+        registers(&format!("lsl {to}, {to}, #{width}")),
+        registers(&format!("orr {to}, {to}, {scratch}")),
     ]))
 }
 
@@ -414,11 +451,25 @@ mod tests {
     }
 
     #[test]
+    fn a_branch_back_that_is_in_no_loop_stays() {
+        let code =
+            code(&[("cbz", "w0", Some(12)), ("add", "w0, w0, #1", None), ("ret", "", None), ("str", "w1, [x2]", None), ("b", "", Some(4))]);
+        let lines = text(&translate(&code, 0, &[]).unwrap());
+        assert_eq!(lines[..7], ["CBZ W0,L0x12", "L0x4:", "ADD W0,W0,#1", "B End0", "L0x12:", "STR W1,[X2]", "B L0x4"]);
+    }
+
+    #[test]
+    fn a_field_is_inserted_by_steps() {
+        let lines = text(&translate(&code(&[("bfxil", "w9, w8, #3, #2", None)]), 0, &[]).unwrap());
+        assert_eq!(lines[..4], ["UBFM W23,W8,#3,#4", "UBFM W9,W9,#2,#31", "LSL W9,W9,#2", "ORR W9,W9,W23"]);
+    }
+
+    #[test]
     fn a_block_before_a_discarded_call_is_dropped() {
         let mut code = code(&[("cbz", "w0", Some(8)), ("ret", "", None), ("movz", "w1, #2", None), ("bl", "", None), ("b", "", Some(4))]);
         code[3].target = Some(Target::Symbol("_RNv_report".to_owned()));
         let lines = text(&translate(&code, 1, &["report".to_owned()]).unwrap());
-        assert_eq!(lines[..5], ["CBZ W0,L1x8", "B End1", "L1x8:", "B Drop1", "End1:"]);
+        assert_eq!(lines[..5], ["CBZ W0,L1x8", "L1x4:", "B End1", "L1x8:", "B Drop1"]);
         assert!(translate(&code, 1, &[]).is_err());
     }
 }
