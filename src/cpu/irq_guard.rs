@@ -51,6 +51,42 @@ impl IrqGuard {
     }
 }
 
+impl IrqGuard {
+    /// Evidence that irqs are off as long as this guard is borrowed.
+    #[inline(always)]
+    pub fn irqs_off(&self) -> IrqsOff<'_> {
+        IrqsOff { _this_core: PhantomData }
+    }
+}
+
+/// Evidence that this core takes no interrupts for `'a`, at no cost: who has it need not mask them again. `!Send`: it is true of one core.
+#[derive(Clone, Copy, Debug)]
+pub struct IrqsOff<'a> {
+    _this_core: PhantomData<(*mut (), &'a IrqGuard)>,
+}
+
+impl IrqsOff<'_> {
+    /// The same where no guard stands for it: in an exception, or in a section that was entered by hand.
+    ///
+    /// Context: irqs masked.
+    ///
+    /// # Safety
+    /// They stay masked, and the caller stays on this core, as long as what is made of the evidence is used.
+    #[inline(always)]
+    pub unsafe fn assume() -> Self {
+        check_masked();
+        Self { _this_core: PhantomData }
+    }
+}
+
+/// In builds with `debug`: what takes interrupts for masked finds them so.
+#[inline(always)]
+pub(crate) fn check_masked() {
+    if cfg!(feature = "debug") {
+        assert!(irq::is_masked(), "irqs are on where they were taken for masked");
+    }
+}
+
 impl Drop for IrqGuard {
     #[inline(always)]
     fn drop(&mut self) {
@@ -93,6 +129,37 @@ pub fn enter() {
         note_place();
         latency::irqs_went_off();
     }
+}
+
+/// Enters the section that no other may be around, the switch of threads. False, and nothing has changed, if irqs are off already.
+///
+/// Context: any. True: the caller owes one [`leave_outermost`].
+#[inline(always)]
+#[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "host: there is no scheduler"))]
+pub(crate) fn enter_outermost() -> bool {
+    if irq::is_masked() {
+        return false;
+    }
+    irq::mask();
+    note_place();
+    latency::irqs_went_off();
+    true
+}
+
+/// Leaves that section: irqs are on again. There is no depth to look at, since it found them on (the invariant).
+///
+/// # Safety
+/// It undoes one `enter_outermost` that was true, of this thread or of the one that it was switched from; no guard of a section is left, and nothing is used
+/// any more that a handler touches too.
+#[inline(always)]
+#[cfg_attr(not(target_os = "none"), expect(dead_code, reason = "host: there is no scheduler"))]
+pub(crate) unsafe fn leave_outermost() {
+    if cfg!(feature = "debug") {
+        assert!(extra_depth() == 0, "a guard that keeps interrupts off was made in the outermost section and outlives it");
+    }
+    latency::irqs_go_on();
+    // SAFETY: by the contract.
+    unsafe { irq::unmask() };
 }
 
 /// Notes where irqs were masked, for the report on a core that never unmasks them. Nothing in builds without `debug`.

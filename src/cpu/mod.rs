@@ -13,7 +13,7 @@ pub mod task;
 
 pub use bottom_half::{BottomHalfGuard, local_bh_disable, local_bh_enable};
 pub use context::{in_hardirq, in_interrupt, in_irq, in_softirq, in_task, is_atomic, preempt_count};
-pub use irq_guard::IrqGuard;
+pub use irq_guard::{IrqGuard, IrqsOff};
 pub use local::CoreLocal;
 pub use percpu::PerCpu;
 pub use preempt::PreemptGuard;

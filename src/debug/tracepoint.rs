@@ -96,13 +96,21 @@ impl fmt::Display for Record {
 /// Context: any.
 #[inline(always)]
 pub fn hit(event: Event, first: u64, second: u64) {
+    hit_with(event, || [first, second]);
+}
+
+/// The same, for arguments that have to be fetched: `arguments` is called if the event is recorded.
+///
+/// Context: any.
+#[inline(always)]
+pub fn hit_with(event: Event, arguments: impl FnOnce() -> [u64; 2]) {
     // On the host test threads are no cores of one machine: nothing is recorded there.
     #[cfg(all(feature = "tracepoints", target_os = "none"))]
     if live::is_on() {
-        live::record(event, [first, second]);
+        live::record(event, arguments());
     }
     #[cfg(not(all(feature = "tracepoints", target_os = "none")))]
-    let _ = (event, first, second);
+    let _ = (event, arguments);
 }
 
 #[cfg(all(feature = "tracepoints", target_os = "none"))]

@@ -144,7 +144,7 @@ impl Builder {
         thread.cpu.store(cpu::id() as u8, Ordering::Relaxed);
         thread.slice.store(switch::SLICE_TICKS, Ordering::Relaxed);
         // SAFETY: it was not started, so nobody loads its context, and who reads it holds the thread's lock.
-        unsafe { *thread.context.get() = Context::start_at(entry::<F, T>, packet_at, packet_at) };
+        unsafe { *thread.context.get() = Context::start_at(entry::<F, T>, packet_at) };
         drop(settled);
         // The one reference so far becomes the thread's own.
         let handle = thread.clone();

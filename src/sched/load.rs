@@ -44,18 +44,19 @@ pub fn of_core(cpu: usize) -> CoreFigures {
         nr_switches: core.nr_switches.load(Ordering::Relaxed),
         nr_wakeups: core.nr_wakeups.load(Ordering::Relaxed),
         nr_pulled: core.nr_pulled.load(Ordering::Relaxed),
-        idle_time: core.idle_time.load(Ordering::Relaxed),
+        idle_time: idle_of(cpu).run_time(),
     }
 }
 
 /// Counter ticks that core `cpu` has spent in its idle thread, up to now. Context: any; of a core that is just switching, a little less.
 pub fn idle_ticks(cpu: usize) -> u64 {
     let core = CORE.on(cpu);
-    let before = core.idle_time.load(Ordering::Relaxed);
+    let idle = idle_of(cpu);
+    let before = idle.run_time();
     let is_idle = core.urgency.load(Ordering::Relaxed) == IDLE_URGENCY;
-    let since = idle_of(cpu).switched_at();
+    let since = idle.switched_at();
     // A switch in between has moved what lay behind `since` into the sum: then only the sum is taken.
-    let is_same = core.idle_time.load(Ordering::Relaxed) == before;
+    let is_same = idle.run_time() == before;
     before + if is_idle && is_same { counter::now().saturating_sub(since) } else { 0 }
 }
 

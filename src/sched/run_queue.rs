@@ -6,15 +6,15 @@
 //! | `queue` | under its lock, by any core | likewise |
 //! | `urgency`, `nr_ready` | under that lock | by anyone, as a hint |
 //! | `need_resched` | set by anyone, cleared by the core when it chooses | by the core |
+//! | `parting` | by the core, from its choice to the end of the switch | by the core |
 //!
 //! Order of locks: a thread's lock, then one run queue's; never two run queues' at once, so there is no order among them.
 //!
 //! # Memory ordering
 //! `need_resched` is set with release after the thread was queued, under the queue's lock; the core clears it under the same lock before it looks.
 
-use super::queue::{ReadyQueue, ThreadId};
+use super::queue::ReadyQueue;
 use super::thread::Thread;
-use super::thread_table::{ThreadLinks, by_id};
 use crate::arch::count;
 use crate::cpu;
 use crate::irq::ipi::{self, Sgi};
@@ -33,9 +33,9 @@ pub(super) struct Core {
     /// Priority of what runs, plus one; 0: idle.
     pub urgency: AtomicU8,
     pub need_resched: AtomicBool,
-    /// The thread that this core just switched away from may not stay: `finish` moves it. Written under the queue's lock, read by this core before it
-    /// takes interrupts again.
-    pub must_move: AtomicBool,
+    /// What becomes of the thread that this core is just leaving: [`Parting`]. Written when it chooses, read when it has switched, before it takes
+    /// interrupts again.
+    pub parting: AtomicU8,
     /// Threads in the lists: ready, and not running.
     pub nr_ready: AtomicU32,
     /// Threads that went to sleep uninterruptibly here, less those that were woken here. The sum over all cores counts.
@@ -45,71 +45,89 @@ pub(super) struct Core {
     pub nr_wakeups: AtomicU64,
     /// Threads that this core took from others.
     pub nr_pulled: AtomicU64,
-    /// Counter ticks in the idle thread.
-    pub idle_time: AtomicU64,
+}
+
+/// What becomes of a thread that leaves its core.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Parting {
+    /// It is listed here, or sleeps.
+    Nothing,
+    /// It may not stay on this core: it is listed on another.
+    Moves,
+    /// It is over: its reference to itself goes.
+    IsOver,
 }
 
 /// The lists of one core, under its lock.
 #[derive(Debug)]
 pub(super) struct RunQueue {
-    ready: ReadyQueue,
+    ready: ReadyQueue<&'static Thread>,
 }
 
 per_cpu! {
     /// The scheduler's data of each core.
-    pub(super) static CORE: Core = Core {
+    pub(super) near static CORE: Core = Core {
         queue: IrqSpinLock::new(RunQueue { ready: ReadyQueue::new() }),
         urgency: AtomicU8::new(IDLE_URGENCY),
         need_resched: AtomicBool::new(false),
-        must_move: AtomicBool::new(false),
+        parting: AtomicU8::new(Parting::Nothing as u8),
         nr_ready: AtomicU32::new(0),
         nr_uninterruptible: AtomicI32::new(0),
         nr_switches: AtomicU64::new(0),
         nr_wakeups: AtomicU64::new(0),
         nr_pulled: AtomicU64::new(0),
-        idle_time: AtomicU64::new(0),
     };
 }
 
 impl RunQueue {
-    /// Lists a thread that this queue counts: behind its equals, or before them.
+    /// Lists a thread that this queue counts, behind its equals.
     #[inline]
-    pub fn list(&mut self, core: &Core, thread: &Thread, at_front: bool) {
-        let priority = thread.priority.load(Ordering::Relaxed);
-        if at_front {
-            self.ready.push_front(&ThreadLinks, thread.id(), priority);
-        } else {
-            self.ready.push_back(&ThreadLinks, thread.id(), priority);
-        }
+    pub fn list(&mut self, core: &Core, thread: &'static Thread) {
+        self.ready.push_back(thread, thread.priority.load(Ordering::Relaxed));
         thread.is_listed.store(true, Ordering::Relaxed);
-        self.publish(core);
+        add(&core.nr_ready, 1);
     }
 
     /// Takes a listed thread out.
     #[inline]
-    pub fn unlist(&mut self, core: &Core, thread: &Thread) {
-        self.ready.remove(&ThreadLinks, thread.id(), thread.priority.load(Ordering::Relaxed));
+    pub fn unlist(&mut self, core: &Core, thread: &'static Thread) {
+        self.ready.remove(thread, thread.priority.load(Ordering::Relaxed));
         thread.is_listed.store(false, Ordering::Relaxed);
-        self.publish(core);
+        add(&core.nr_ready, u32::MAX);
     }
 
     /// Takes the most urgent thread.
     #[inline]
     pub fn pop(&mut self, core: &Core) -> Option<&'static Thread> {
-        let thread = by_id(self.ready.pop(&ThreadLinks)?);
+        let thread = self.ready.pop()?;
         thread.is_listed.store(false, Ordering::Relaxed);
-        self.publish(core);
+        add(&core.nr_ready, u32::MAX);
         Some(thread)
+    }
+
+    /// Lists a thread that this queue counts, behind its equals or before them, and takes the most urgent one, which may be the same: there are as many
+    /// as before.
+    #[inline]
+    pub fn list_and_pop(&mut self, thread: &'static Thread, at_front: bool) -> &'static Thread {
+        let priority = thread.priority.load(Ordering::Relaxed);
+        let next = if at_front { self.ready.push_front_and_pop(thread, priority) } else { self.ready.push_back_and_pop(thread, priority) };
+        thread.is_listed.store(true, Ordering::Relaxed);
+        // Behind the other: it may be the same.
+        next.is_listed.store(false, Ordering::Relaxed);
+        next
     }
 
     /// The first thread that satisfies `fits`, most urgent first.
     pub fn find(&self, fits: impl Fn(&'static Thread) -> bool) -> Option<&'static Thread> {
-        self.ready.find(&ThreadLinks, |id: ThreadId| fits(by_id(id))).map(|(id, _)| by_id(id))
+        self.ready.find(fits).map(|(thread, _)| thread)
     }
+}
 
-    fn publish(&self, core: &Core) {
-        core.nr_ready.store(self.ready.len() as u32, Ordering::Relaxed);
-    }
+/// Adds to a count that is written under the queue's lock alone, so a load and a store are enough.
+#[inline]
+fn add(count: &AtomicU32, by: u32) {
+    count.store(count.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
 }
 
 /// Calls `f` with the core whose run queue counts `thread` and that queue, locked. Which one that is changes only under the lock.

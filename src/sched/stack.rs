@@ -7,8 +7,8 @@
 //! Physical pages come from one range that boot reserves. In builds with `debug` each new thread's stack is filled with a pattern, and [`used`] tells how
 //! deep it was ever written; without, the fill would be half the cost of making a thread.
 
-use super::queue::ThreadId;
 use super::thread_table::MAX_THREADS;
+use super::thread_table::ThreadId;
 use crate::arch::layout::{STACK_SHIFT, STACK_SIZE, STACK_SLOT, STACKS_BASE};
 use crate::arch::mmu::Attributes;
 use crate::mm::kernel_map;

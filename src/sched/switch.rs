@@ -23,15 +23,15 @@
 
 use super::balance;
 use super::preempt;
-use super::run_queue::{CORE, Core, IDLE_URGENCY, need_resched};
+use super::run_queue::{CORE, Core, IDLE_URGENCY, Parting, need_resched};
 use super::signal;
 use super::switch_point;
 use super::thread::{Life, Thread, current};
 use super::thread_table::idle_of;
 use super::wake;
-use crate::arch::{self, counter, switch};
+use crate::arch::{counter, switch};
 use crate::cpu::task::TaskState;
-use crate::cpu::{self, IrqGuard, irq_guard, latency};
+use crate::cpu::{self, IrqsOff, irq_guard, latency};
 use crate::debug::tracepoint::{self, Event};
 use crate::irq::softirq;
 use crate::sync::{bkl, rcu};
@@ -58,16 +58,32 @@ enum Why {
 /// # Panics
 /// If it is called with irqs off or in a preemption-off section: the guard would belong to the next thread.
 pub fn schedule() {
-    if current().task().lock_depth() != 0 {
+    let me = current();
+    if me.task().lock_depth() != 0 {
         return schedule_without_bkl();
     }
-    let irqs_off = IrqGuard::new();
-    switch_threads(Why::Called);
-    drop(irqs_off);
-    // The switch may have given this very core a thread back.
-    if preempt::IS_FULL {
+    enter();
+    // SAFETY: `enter` masked irqs, and no depth is counted.
+    let looks_again = unsafe { switch_threads(me, Why::Called) };
+    leave();
+    if looks_again && preempt::IS_FULL {
         preempt_schedule();
     }
+}
+
+/// Step 2. With irqs on no section that keeps them off is counted (the invariant of `irq_guard`).
+#[inline(always)]
+fn enter() {
+    if cpu::preempt_count() != 0 || !irq_guard::enter_outermost() {
+        scheduling_while_atomic();
+    }
+}
+
+/// Step 7.
+#[inline(always)]
+fn leave() {
+    // SAFETY: a switch happens in the section of `enter`, the last thread's or this one's own, or in that of an exception, and leaves no guard behind.
+    unsafe { irq_guard::leave_outermost() };
 }
 
 /// The big kernel lock is not held over a sleep.
@@ -95,100 +111,151 @@ pub fn yield_now() {
 /// A thread left its last section while something more urgent waits. Context: thread, irqs on.
 pub fn preempt_schedule() {
     while need_resched() {
-        let irqs_off = IrqGuard::new();
-        switch_threads(Why::Preempted);
-        drop(irqs_off);
+        enter();
+        // SAFETY: as in `schedule`.
+        unsafe { switch_away(Why::Preempted) };
+        leave();
     }
 }
 
 /// An interrupt is about to return to a thread while something more urgent waits. Context: on the thread's stack, irqs masked by the exception, which is
 /// level one.
 pub fn preempt_schedule_irq() {
-    switch_threads(Why::Preempted);
+    check_context();
+    // SAFETY: the exception masked irqs, and nothing is counted beside (`check_context`).
+    while unsafe { switch_away(Why::Preempted) } && need_resched() {}
 }
 
-fn switch_threads(why: Why) {
-    check_context();
+/// `switch_threads` where it need not be fast, once for all.
+///
+/// # Safety
+/// As for `switch_threads`.
+#[inline(never)]
+unsafe fn switch_away(why: Why) -> bool {
+    // SAFETY: the caller's contract is this one's.
+    unsafe { switch_threads(current(), why) }
+}
+
+/// Steps 3 to 6 for the running thread, `prev`. True if this core was given a thread in the end: then it shall look whether that comes first.
+///
+/// # Safety
+/// Irqs are masked, and no depth is counted.
+#[inline(always)]
+unsafe fn switch_threads(prev: &'static Thread, why: Why) -> bool {
+    // SAFETY: by the contract; they stay masked until this function has ended.
+    let irqs_off = unsafe { IrqsOff::assume() };
     let cpu = cpu::id();
     // No section is counted, so the core is in none.
     rcu::on_switch(cpu);
-    let (core, prev) = (CORE.this(), current());
-    let next = choose(cpu, core, prev, why);
+    let core = CORE.this();
+    let next = choose(cpu, core, prev, why, irqs_off);
     if !preempt::IS_FULL {
         switch_point::pass();
     }
     if core::ptr::eq(prev, next) {
-        return;
+        return false;
     }
 
     account(core, prev, next, why);
-    tracepoint::hit(Event::SchedSwitch, u64::from(prev.pid()), u64::from(next.pid()));
+    tracepoint::hit_with(Event::SchedSwitch, || [u64::from(prev.pid()), u64::from(next.pid())]);
     let (save, load) = (prev.context.get(), next.context.get());
-    // SAFETY: irqs are masked and the depths are 0 (`check_context`). `next` was listed, so it is off its core or this one is just leaving it (idle), and
+    // SAFETY: irqs are masked and the depths are 0, by the contract. `next` was listed, so it is off its core or this one is just leaving it (idle), and
     // it is listed no more, so no other core takes it. `prev` is not loaded before `finish` clears its `on_cpu`.
     let before = unsafe { switch::switch(save, load, &raw const *next.task() as usize, &raw const *prev as usize) };
     // SAFETY: what the thread before us gave: a block of the static table.
-    finish(unsafe { &*(before as *const Thread) });
+    finish(unsafe { &*(before as *const Thread) })
 }
 
+/// An interrupt's way out finds no depth.
 #[inline]
 fn check_context() {
-    if cfg!(feature = "debug") {
-        assert!(arch::irq::is_masked(), "threads are switched with irqs on");
-    }
-    let (count, extra) = (cpu::preempt_count(), irq_guard::extra_depth());
-    if count != 0 || extra != 0 {
-        scheduling_while_atomic(count, extra);
+    if cpu::preempt_count() != 0 || irq_guard::extra_depth() != 0 {
+        scheduling_while_atomic();
     }
 }
 
 #[cold]
 #[inline(never)]
-fn scheduling_while_atomic(count: u32, extra: u32) -> ! {
+fn scheduling_while_atomic() -> ! {
+    let (count, extra) = (cpu::preempt_count(), irq_guard::extra_depth());
+    let irqs = if crate::arch::irq::is_masked() { "off" } else { "on" };
     panic!(
-        "scheduling while atomic: {} has count {count:#x} and {extra} irq-off sections around it; a guard is held over a sleep",
+        "scheduling while atomic: {} has count {count:#x}, irqs {irqs} and {extra} irq-off sections around that; a guard is held over a sleep",
         current()
     );
 }
 
 /// Step 3 and 4.
-fn choose(cpu: usize, core: &Core, prev: &'static Thread, why: Why) -> &'static Thread {
-    let mut queue = core.queue.lock();
+#[inline(always)]
+fn choose(cpu: usize, core: &Core, prev: &'static Thread, why: Why, irqs_off: IrqsOff<'_>) -> &'static Thread {
+    let mut queue = core.queue.lock_irqs_off(irqs_off);
     core.need_resched.store(false, Ordering::Relaxed);
-    core.must_move.store(false, Ordering::Relaxed);
-    if why == Why::Called && goes_to_sleep(prev) {
-        assert!(!prev.is_idle(), "the idle thread of cpu{cpu} went to sleep");
-        prev.on_rq.store(false, Ordering::Release);
-        if contributes_to_load(prev.state()) {
-            // Only this core writes its count, with irqs masked: a load and a store are enough.
-            core.nr_uninterruptible.store(core.nr_uninterruptible.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        }
-    } else if !prev.is_idle() && prev.affinity() & (1 << cpu) == 0 {
+    let next = if why == Why::Called && goes_to_sleep(prev) {
+        leave_queue(core, prev);
+        queue.pop(core)
+    } else if prev.is_idle() {
+        queue.pop(core)
+    } else if prev.affinity() & (1 << cpu) == 0 {
         // Decided here, under the lock: later nobody can tell whether a thread is listed, since others take it out and in.
-        core.must_move.store(true, Ordering::Relaxed);
-    } else if !prev.is_idle() {
+        core.parting.store(Parting::Moves as u8, Ordering::Relaxed);
+        queue.pop(core)
+    } else {
         let is_turn_over = why == Why::Called || prev.slice.load(Ordering::Relaxed) == 0;
         if is_turn_over {
             prev.slice.store(SLICE_TICKS, Ordering::Relaxed);
         }
-        queue.list(core, prev, !is_turn_over);
-    }
-
-    let mut next = queue.pop(core);
-    if next.is_none() {
+        Some(queue.list_and_pop(prev, !is_turn_over))
+    };
+    let Some(next) = next else {
         drop(queue);
-        balance::pull_when_idle(cpu);
-        queue = core.queue.lock();
-        // What was brought, or came meanwhile, is chosen now.
-        core.need_resched.store(false, Ordering::Relaxed);
-        next = queue.pop(core);
-    }
-    let urgency = next.map_or(IDLE_URGENCY, |thread| thread.priority.load(Ordering::Relaxed) + 1);
-    core.urgency.store(urgency, Ordering::Relaxed);
-    let next = next.unwrap_or_else(|| idle_of(cpu));
-    // Under the lock, so that nobody takes a thread that is listed no more for one at rest. Relaxed: its registers were acquired with the lock.
-    next.on_cpu.set();
+        return choose_elsewhere(cpu, core, irqs_off);
+    };
+    take(core, next);
     next
+}
+
+/// The thread that this core runs next, which was just taken out of its list. Context: under the queue's lock, so that nobody takes it for one at rest.
+#[inline(always)]
+fn take(core: &Core, next: &'static Thread) {
+    core.urgency.store(next.priority.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    // Relaxed: its registers were acquired with the lock.
+    next.on_cpu.set();
+}
+
+/// Nothing is ready here: what another core can spare, or the idle thread.
+#[cold]
+#[inline(never)]
+fn choose_elsewhere(cpu: usize, core: &Core, irqs_off: IrqsOff<'_>) -> &'static Thread {
+    balance::pull_when_idle(cpu);
+    let mut queue = core.queue.lock_irqs_off(irqs_off);
+    // What was brought, or came meanwhile, is chosen now.
+    core.need_resched.store(false, Ordering::Relaxed);
+    match queue.pop(core) {
+        Some(next) => {
+            take(core, next);
+            next
+        }
+        None => {
+            let idle = idle_of(cpu);
+            core.urgency.store(IDLE_URGENCY, Ordering::Relaxed);
+            idle.on_cpu.set();
+            idle
+        }
+    }
+}
+
+/// The running thread goes to sleep, or for good: its queue counts it no more. Context: under the queue's lock.
+#[inline(always)]
+fn leave_queue(core: &Core, prev: &Thread) {
+    assert!(!prev.is_idle(), "an idle thread went to sleep");
+    prev.on_rq.store(false, Ordering::Release);
+    let state = prev.state();
+    if contributes_to_load(state) {
+        // Only this core writes its count, with irqs masked: a load and a store are enough.
+        core.nr_uninterruptible.store(core.nr_uninterruptible.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    } else if state.contains(TaskState::DEAD) && prev.is_in(Life::Over) {
+        core.parting.store(Parting::IsOver as u8, Ordering::Relaxed);
+    }
 }
 
 /// True if the thread's state, which it set itself, says that it sleeps, and nothing ends the sleep at once.
@@ -210,12 +277,10 @@ pub(super) fn contributes_to_load(state: TaskState) -> bool {
     state.contains(TaskState::UNINTERRUPTIBLE) && !state.contains(TaskState::NOLOAD)
 }
 
+#[inline(always)]
 fn account(core: &Core, prev: &Thread, next: &Thread, why: Why) {
     let now = counter::now_relaxed();
     let ran = now.wrapping_sub(prev.switched_at.load(Ordering::Relaxed));
-    if prev.is_idle() {
-        core.idle_time.fetch_add(ran, Ordering::Relaxed);
-    }
     let switches = if why == Why::Called { &prev.nr_voluntary } else { &prev.nr_involuntary };
     // Only this core writes the counts of a thread that it runs, and its own: a load and a store are enough.
     for (counter, by) in [(&prev.run_time, ran), (switches, 1), (&core.nr_switches, 1)] {
@@ -228,41 +293,38 @@ fn account(core: &Core, prev: &Thread, next: &Thread, why: Why) {
     }
 }
 
-/// Step 6. Context: the first thing that a thread does when it runs again, irqs masked.
+/// Step 6. True if this core was given a thread. Context: the first thing that a thread does when it runs again, irqs masked.
 #[inline(always)]
-fn finish(prev: &'static Thread) {
-    // Looked at before `on_cpu` is cleared: from then on the thread may run, sleep and end elsewhere.
-    let is_over = prev.is_in(Life::Over) && !prev.on_rq.load(Ordering::Relaxed);
-    let must_move = CORE.this().must_move.load(Ordering::Relaxed);
-    // Registers and stack are at rest. Pairs with `is_clear` in `wake` and `balance`.
+fn finish(prev: &'static Thread) -> bool {
+    // Registers and stack are at rest: from now on the thread may run, sleep and end elsewhere. Pairs with `is_clear` in `wake` and `balance`.
     prev.on_cpu.clear();
     // Softirqs wait for a core, their mark stands in a thread's word: now this one's.
     softirq::mark_if_pending();
-    if must_move || is_over {
-        part_with(prev, must_move, is_over);
-    }
+    let core = CORE.this();
+    let parting = core.parting.load(Ordering::Relaxed);
+    parting != Parting::Nothing as u8 && part_with(core, prev)
 }
 
 /// The last thread goes to another core, or for ever. Out of line: every switch looks whether it does.
 #[cold]
 #[inline(never)]
-fn part_with(prev: &'static Thread, must_move: bool, is_over: bool) {
-    if must_move {
-        wake::move_away(prev);
-    }
+fn part_with(core: &Core, prev: &'static Thread) -> bool {
+    let is_over = core.parting.load(Ordering::Relaxed) == Parting::IsOver as u8;
+    core.parting.store(Parting::Nothing as u8, Ordering::Relaxed);
     if is_over {
         prev.put();
+    } else {
+        wake::move_away(prev);
     }
+    !is_over
 }
 
 /// What a new thread does first: lets the last one go and takes interrupts. Context: on the new thread's stack, irqs masked.
 pub(super) fn begin(before: usize) {
     // SAFETY: as in `switch_threads`.
-    finish(unsafe { &*(before as *const Thread) });
-    latency::irqs_go_on();
-    // SAFETY: a switch happens at one level of irqs off (`switch_threads`), which was the last thread's and ends here; a new thread has no guard.
-    unsafe { arch::irq::unmask() };
-    if preempt::IS_FULL {
+    let looks_again = finish(unsafe { &*(before as *const Thread) });
+    leave();
+    if looks_again && preempt::IS_FULL {
         preempt_schedule();
     }
 }
@@ -272,7 +334,9 @@ pub(super) fn begin(before: usize) {
 /// Context: thread, irqs masked by one level, no depth counted, over, and found asleep by nobody (`death`): so it does not come back.
 pub(super) fn leave_masked() -> ! {
     current().task().set_state(TaskState::DEAD);
-    switch_threads(Why::Called);
+    check_context();
+    // SAFETY: irqs are masked (the context), and nothing is counted beside (`check_context`).
+    unsafe { switch_away(Why::Called) };
     unreachable!("a dead thread was switched to");
 }
 

@@ -15,9 +15,9 @@
 
 use super::on_cpu::OnCpu;
 use super::priority::Priority;
-use super::queue::ThreadId;
+use super::queue::Node;
 use super::signal::Signals;
-use super::thread_table;
+use super::thread_table::{self, ThreadId};
 use crate::arch::switch::Context;
 use crate::cpu::task::{Name, TaskState};
 use crate::cpu::{self, NR_CPUS, Task};
@@ -28,7 +28,7 @@ use core::cell::UnsafeCell;
 use core::fmt;
 use core::ops::Deref;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 
 pub use super::thread_table::{all, find, last_pid, nr_threads};
 
@@ -67,8 +67,9 @@ pub struct Thread {
     pub(super) on_cpu: OnCpu,
     /// The core whose run queue it is in, or was last.
     pub(super) cpu: AtomicU8,
-    pub(super) next: AtomicU16,
-    pub(super) prev: AtomicU16,
+    /// Its neighbours in a list of its run queue: touched under that queue's lock.
+    next: AtomicPtr<Thread>,
+    prev: AtomicPtr<Thread>,
     /// What it was given.
     pub(super) own_priority: AtomicU8,
     /// What a waiter lends it.
@@ -118,8 +119,8 @@ impl Thread {
             life: AtomicU8::new(Life::Over as u8),
             on_cpu: OnCpu::new(),
             cpu: AtomicU8::new(0),
-            next: AtomicU16::new(0),
-            prev: AtomicU16::new(0),
+            next: AtomicPtr::new(ptr::null_mut()),
+            prev: AtomicPtr::new(ptr::null_mut()),
             own_priority: AtomicU8::new(0),
             lent_priority: AtomicU8::new(0),
             nr_lending: AtomicU32::new(0),
@@ -152,6 +153,13 @@ impl Thread {
     pub fn task(&self) -> &'static Task {
         // SAFETY: `new` is called for the blocks of the static table alone (`thread_table`), so each block, and the head in it, lives for ever.
         unsafe { &*ptr::from_ref(&self.task) }
+    }
+
+    /// The block: it lives for ever.
+    #[inline]
+    pub(super) fn as_static(&self) -> &'static Self {
+        // SAFETY: as in `task`.
+        unsafe { &*ptr::from_ref(self) }
     }
 
     /// Serialises wake-ups, affinity and priority. Order: outside every run queue's lock.
@@ -315,6 +323,36 @@ pub fn current() -> &'static Thread {
     let task: *const Task = cpu::current();
     // SAFETY: only blocks of the table are ever made current (`adopt_idle`, `switch`), and the head is their first field.
     unsafe { &*task.cast::<Thread>() }
+}
+
+impl Node for &'static Thread {
+    #[inline]
+    fn next(self) -> Option<Self> {
+        link(&self.next)
+    }
+    #[inline]
+    fn prev(self) -> Option<Self> {
+        link(&self.prev)
+    }
+    #[inline]
+    fn set_next(self, next: Option<Self>) {
+        set_link(&self.next, next);
+    }
+    #[inline]
+    fn set_prev(self, prev: Option<Self>) {
+        set_link(&self.prev, prev);
+    }
+}
+
+#[inline]
+fn link(link: &AtomicPtr<Thread>) -> Option<&'static Thread> {
+    // SAFETY: null, or what `set_link` stored: a block of the static table.
+    unsafe { link.load(Ordering::Relaxed).as_ref() }
+}
+
+#[inline]
+fn set_link(link: &AtomicPtr<Thread>, to: Option<&'static Thread>) {
+    link.store(to.map_or(ptr::null_mut(), |thread| ptr::from_ref(thread).cast_mut()), Ordering::Relaxed);
 }
 
 /// A counted reference: the block stays this thread's as long as it lives, even when the thread has ended.

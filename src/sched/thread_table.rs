@@ -8,9 +8,8 @@
 //! Unused blocks are zero, so the table lies in bss and costs the image nothing. The threads' locks stand in a table of their own, since a checked lock
 //! knows the place where it was made.
 //!
-//! Neighbours: `thread` (the block), `queue` (lists of blocks, by number).
+//! Neighbours: `thread` (the block), `stack` (by the same number).
 
-use super::queue::{Links, ThreadId};
 use super::stack;
 use super::thread::{Life, Thread, ThreadRef};
 use crate::arch::layout;
@@ -22,6 +21,9 @@ use core::sync::atomic::Ordering;
 
 /// Blocks in the table: 1024 threads, and an idle thread for each core.
 pub const MAX_THREADS: usize = 1024 + NR_CPUS;
+
+/// A thread's number: its place in the table.
+pub type ThreadId = u16;
 
 static THREADS: [Thread; MAX_THREADS] = [const { Thread::new() }; MAX_THREADS];
 static LOCKS: [IrqSpinLock<()>; MAX_THREADS] = [const { IrqSpinLock::new(()) }; MAX_THREADS];
@@ -39,29 +41,6 @@ pub(super) fn id_of(thread: &Thread) -> ThreadId {
 #[inline]
 pub(super) fn lock_of(id: ThreadId) -> &'static IrqSpinLock<()> {
     &LOCKS[usize::from(id)]
-}
-
-/// The links of the run queues' lists.
-#[derive(Debug)]
-pub(super) struct ThreadLinks;
-
-impl Links for ThreadLinks {
-    #[inline]
-    fn next(&self, id: ThreadId) -> ThreadId {
-        by_id(id).next.load(Ordering::Relaxed)
-    }
-    #[inline]
-    fn prev(&self, id: ThreadId) -> ThreadId {
-        by_id(id).prev.load(Ordering::Relaxed)
-    }
-    #[inline]
-    fn set_next(&self, id: ThreadId, next: ThreadId) {
-        by_id(id).next.store(next, Ordering::Relaxed);
-    }
-    #[inline]
-    fn set_prev(&self, id: ThreadId, prev: ThreadId) {
-        by_id(id).prev.store(prev, Ordering::Relaxed);
-    }
 }
 
 /// The block with number `id`.

@@ -22,7 +22,7 @@ use super::switch::{self, contributes_to_load};
 use super::thread::{self, Life, Thread, current};
 use crate::arch;
 use crate::cpu::task::TaskState;
-use crate::cpu::{self, PreemptGuard, latency};
+use crate::cpu::{self, IrqGuard, IrqsOff, PreemptGuard, latency};
 use crate::upcalls;
 use crate::util::errno::Errno;
 use core::sync::atomic::{Ordering, fence};
@@ -31,9 +31,13 @@ use core::sync::atomic::{Ordering, fence};
 ///
 /// Context: any. Full barrier before the look at the state: what the caller wrote is visible to the thread if it sleeps on.
 pub fn try_to_wake_up(thread: &Thread, states: TaskState) -> bool {
+    let thread = thread.as_static();
     // The section's end is where this core reschedules, if the woken thread is more urgent than the caller.
     let _pinned = PreemptGuard::new();
-    let _awake = thread.lock().lock();
+    // Two locks are taken, and irqs masked once.
+    let masked = IrqGuard::new();
+    let irqs_off = masked.irqs_off();
+    let _awake = thread.lock().lock_irqs_off(irqs_off);
     let state = thread.task().state_for_waker();
     if !state.intersects(states) {
         return false;
@@ -63,7 +67,7 @@ pub fn try_to_wake_up(thread: &Thread, states: TaskState) -> bool {
     if latency::is_on() {
         thread.woken_at.store(arch::counter::now(), Ordering::Relaxed);
     }
-    enqueue(thread, select_cpu(thread));
+    enqueue(thread, select_cpu(thread), irqs_off);
     let nr_wakeups = &CORE.this().nr_wakeups;
     nr_wakeups.store(nr_wakeups.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     true
@@ -100,21 +104,22 @@ fn is_kept(thread: &Thread) -> bool {
 /// Starts a NEW thread, whose registers are set. Context: any.
 pub(super) fn start(thread: &'static Thread) -> bool {
     let _pinned = PreemptGuard::new();
-    let _mine = thread.lock().lock();
+    let masked = IrqGuard::new();
+    let _mine = thread.lock().lock_irqs_off(masked.irqs_off());
     if !thread.is_in(Life::New) {
         return false;
     }
     thread.set_life(Life::Alive);
     thread.task().set_state(TaskState::RUNNING);
-    enqueue(thread, select_cpu(thread));
+    enqueue(thread, select_cpu(thread), masked.irqs_off());
     true
 }
 
 /// Has the run queue of core `cpu` count and list the thread. Context: under the thread's lock, the thread off its core and in no queue.
 #[inline]
-fn enqueue(thread: &Thread, cpu: usize) {
+fn enqueue(thread: &'static Thread, cpu: usize, irqs_off: IrqsOff<'_>) {
     let core = CORE.on(cpu);
-    let mut queue = core.queue.lock();
+    let mut queue = core.queue.lock_irqs_off(irqs_off);
     thread.cpu.store(cpu as u8, Ordering::Relaxed);
     thread.on_rq.store(true, Ordering::Relaxed);
     list(cpu, core, &mut queue, thread);
@@ -122,8 +127,8 @@ fn enqueue(thread: &Thread, cpu: usize) {
 
 /// Lists the thread and sees to it that the core looks, if it should.
 #[inline]
-pub(super) fn list(cpu: usize, core: &Core, queue: &mut RunQueue, thread: &Thread) {
-    queue.list(core, thread, false);
+pub(super) fn list(cpu: usize, core: &Core, queue: &mut RunQueue, thread: &'static Thread) {
+    queue.list(core, thread);
     let running = core.urgency.load(Ordering::Relaxed);
     let urgency = thread.priority.load(Ordering::Relaxed) + 1;
     let is_idle = running == super::run_queue::IDLE_URGENCY;
@@ -133,13 +138,21 @@ pub(super) fn list(cpu: usize, core: &Core, queue: &mut RunQueue, thread: &Threa
 }
 
 /// Where a thread that becomes ready goes: where it was if that core idles, else to any core that does, else where it was, else where it comes first.
+#[inline]
 fn select_cpu(thread: &Thread) -> usize {
-    let allowed = allowed_cpus(thread);
     let last = thread.cpu();
+    // The one core on which it may run, and has been: that runs.
+    if thread.affinity() == 1 << last { last } else { select_among(thread, last) }
+}
+
+/// The same for a thread that may have a choice.
+#[inline(never)]
+fn select_among(thread: &Thread, last: usize) -> usize {
+    let allowed = allowed_cpus(thread);
     let is_allowed = |cpu: usize| allowed & (1 << cpu) != 0;
     let urgency = |cpu: usize| CORE.on(cpu).urgency.load(Ordering::Relaxed);
     let is_free = |cpu: usize| is_allowed(cpu) && urgency(cpu) == 0 && CORE.on(cpu).nr_ready.load(Ordering::Relaxed) == 0;
-    if is_free(last) || allowed.count_ones() == 1 && is_allowed(last) {
+    if is_free(last) {
         return last;
     }
     cpu::online().find(|cpu| is_free(*cpu)).unwrap_or_else(|| {
@@ -162,12 +175,12 @@ fn allowed_cpus(thread: &Thread) -> u32 {
 }
 
 /// Puts a thread that is counted and not listed, off its core, in the queue of a core that it may run on. Context: irqs masked.
-pub(super) fn move_away(thread: &Thread) {
+pub(super) fn move_away(thread: &'static Thread) {
     move_to(thread, select_cpu(thread));
 }
 
 /// The same, to core `cpu` if its affinity still allows that.
-pub(super) fn move_to(thread: &Thread, cpu: usize) {
+pub(super) fn move_to(thread: &'static Thread, cpu: usize) {
     let mut cpu = cpu;
     loop {
         // Under the lock of the queue that counted it so far: who holds that one may rely on the number.
@@ -194,7 +207,7 @@ pub fn set_affinity(thread: &Thread, mask: u32) -> Result<(), Errno> {
     if mask & cpu::online_mask() == 0 || thread.is_idle() || kthread::is_bound(thread) {
         return Err(Errno::EINVAL);
     }
-    settle_affinity(thread, mask);
+    settle_affinity(thread.as_static(), mask);
     // Where sections do not end with a switch, the caller itself has to go.
     if !preempt::IS_FULL && core::ptr::eq(thread, current()) && !cpu::is_atomic() {
         switch::preempt_schedule();
@@ -202,7 +215,7 @@ pub fn set_affinity(thread: &Thread, mask: u32) -> Result<(), Errno> {
     Ok(())
 }
 
-fn settle_affinity(thread: &Thread, mask: u32) {
+fn settle_affinity(thread: &'static Thread, mask: u32) {
     let _pinned = PreemptGuard::new();
     let _settled = thread.lock().lock();
     let must_move = with_queue_of(thread, |cpu, core, queue| {
@@ -283,6 +296,7 @@ fn lend_more(owner: &Thread, lender: &Thread) {
 
 /// Takes over the priority that follows from own and lent: in its list if it is in one.
 fn requeue(thread: &Thread) {
+    let thread = thread.as_static();
     with_queue_of(thread, |cpu, core, queue| {
         let own = thread.own_priority.load(Ordering::Relaxed);
         let lent = thread.lent_priority.load(Ordering::Relaxed);

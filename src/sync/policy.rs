@@ -98,6 +98,26 @@ unsafe impl Policy for LocalIrqDisabled {
     }
 }
 
+/// Interrupts are off already, and stay so: nothing is left to do. Who asks for it brings the evidence (`Lock::lock_irqs_off`); no lock is of this policy.
+#[derive(Debug)]
+pub(crate) enum IrqsOffAlready {}
+
+// SAFETY: with irqs masked, which whoever made the guard has shown to hold as long as the guard lives, nothing else runs on the core.
+unsafe impl Policy for IrqsOffAlready {
+    const NAME: &'static str = "irqs off";
+
+    #[inline(always)]
+    fn enter() {
+        irq_guard::check_masked();
+        barrier::compiler();
+    }
+
+    #[inline(always)]
+    unsafe fn leave() {
+        barrier::compiler();
+    }
+}
+
 /// `Self` switches off at least what `G` does.
 pub trait AtLeast<G: Policy>: Policy {}
 
@@ -105,3 +125,6 @@ impl<G: Policy> AtLeast<G> for G {}
 impl AtLeast<PreemptDisabled> for BottomHalfDisabled {}
 impl AtLeast<PreemptDisabled> for LocalIrqDisabled {}
 impl AtLeast<BottomHalfDisabled> for LocalIrqDisabled {}
+impl AtLeast<PreemptDisabled> for IrqsOffAlready {}
+impl AtLeast<BottomHalfDisabled> for IrqsOffAlready {}
+impl AtLeast<LocalIrqDisabled> for IrqsOffAlready {}
