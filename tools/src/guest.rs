@@ -170,6 +170,10 @@ pub fn run_with_cues(machine: &Machine, limits: Limits, input: &[u8], cues: &[Cu
     let mut console = String::new();
     let mut last_sign = Instant::now();
     let passed_limit = loop {
+        // A guest that prints without end has no timeouts.
+        if started.elapsed() >= limits.wall {
+            break Some("still running after");
+        }
         let patience = limits.silence.saturating_sub(last_sign.elapsed());
         let patience = patience.min(limits.wall.saturating_sub(started.elapsed()));
         match output.recv_timeout(patience) {
@@ -190,7 +194,6 @@ pub fn run_with_cues(machine: &Machine, limits: Limits, input: &[u8], cues: &[Cu
                 })?;
             }
             Err(RecvTimeoutError::Disconnected) => break None,
-            Err(RecvTimeoutError::Timeout) if started.elapsed() >= limits.wall => break Some("still running after"),
             Err(RecvTimeoutError::Timeout) if last_sign.elapsed() >= limits.silence => break Some("silent since"),
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -228,6 +231,8 @@ fn ended(child: &mut Child, reason: Option<String>, errors: &Receiver<Vec<u8>>) 
     let words = String::from_utf8_lossy(&words).trim().to_owned();
     Ok(match (status.code(), reason.as_deref()) {
         (Some(0), Some("guest-reset")) => End::Reset,
+        // QEMU ends well on a signal too, which says nothing of the guest.
+        (Some(_), Some(reason @ "host-signal")) => End::Crash(format!("QEMU ended with {status}: {reason}")),
         (Some(code), Some(_)) => End::Exit(code),
         // Semihosting's exit ends QEMU without a word on the socket; so does an error in its arguments, but on stderr.
         (Some(code), None) if !has_error(&words) => End::Exit(code),

@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::guest::{self, End, Limits};
 use crate::kernel::{self, Kernel, Log, Profile};
@@ -29,7 +29,7 @@ const SEED_CASE: &str = "seed_repeats_in_lockstep";
 
 /// `tetra-tools torture`.
 pub fn main() -> Result<ExitCode> {
-    let (seconds, seed) = (number("TORTURE_SECONDS")?.unwrap_or(SECONDS), number("SEED")?.unwrap_or(1));
+    let (seconds, seed) = (seconds()?, number("SEED")?.unwrap_or(1));
     let kernel = kernel::build(suite::PACKAGE, Some(NAME), &kernel::features(&["checks"], Log::Text), Profile::Checked, NAME)?.remove(0);
     let mut machine = machine(&kernel, seconds * 1000, seed)?;
     if let Some(only) = variable("ONLY") {
@@ -59,6 +59,13 @@ pub fn main() -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
+/// What `make torture SECONDS=` says; under another name, as SECONDS is a variable of the shell.
+fn seconds() -> Result<u64> {
+    let Some(text) = variable("TORTURE_SECONDS") else { return Ok(SECONDS) };
+    let seconds = text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds));
+    seconds.with_context(|| format!("SECONDS={text}: must be a number from 1 to 86400"))
+}
+
 fn machine(kernel: &Kernel, ms: u64, seed: u64) -> Result<Machine> {
     let mut machine = Machine::new(kernel.clone(), Log::Text)?;
     machine.append(&format!("torture_ms={ms} torture_seed={seed}"));
@@ -79,8 +86,8 @@ pub fn test(kernel: &Kernel, report: &Report) {
 
 fn compare_seeds(kernel: &Kernel) -> Result<Verdict> {
     let (first, again, other) = (in_lockstep(kernel, 1)?, in_lockstep(kernel, 1)?, in_lockstep(kernel, 2)?);
-    if let Some((a, b)) = first.iter().zip(&again).find(|(a, b)| a != b) {
-        return Ok(Verdict::Failed(format!("one seed, two runs:\n{a}\n{b}")));
+    if first != again {
+        return Ok(Verdict::Failed(format!("one seed, two runs:\n{}\n\n{}", first.join("\n"), again.join("\n"))));
     }
     if first == other {
         return Ok(Verdict::Failed(format!("another seed makes no difference:\n{}", first.join("\n"))));
@@ -90,7 +97,7 @@ fn compare_seeds(kernel: &Kernel) -> Result<Verdict> {
 
 /// The counts that a seed leads to, one line a primitive.
 fn in_lockstep(kernel: &Kernel, seed: u64) -> Result<Vec<String>> {
-    /// For the three kinds of spinlock together.
+    /// For all primitives that are spinlocks together.
     const MS: u64 = 150;
 
     let mut machine = machine(kernel, MS, seed)?;

@@ -38,21 +38,23 @@ fn run(book: &mut Notebook<'_>) -> Result<(), ViewError> {
     let cache =
         create(&CacheOptions { flags: SlabFlags::POISON, ..CacheOptions::new("lab_rcu", size_of::<u64>() * 4) }).map_err(Errno::from)?;
     book.wrong("rcu_assign_pointer(p, NULL); kfree(old)")?;
-    let seen = reader_and_writer(&cache, || ())?;
+    let seen = reader_and_writer(&cache, SOON, || ())?;
     book.value("the reader had found", VALUE)?;
     book.value("and reads a moment later", Hex(seen))?;
     book.claim("the poison of a free object: caught", seen == 0x6b6b_6b6b_6b6b_6b6b)?;
 
     book.right("synchronize_rcu() before kfree(old)")?;
-    let seen = reader_and_writer(&cache, synchronize_rcu)?;
+    // The free comes after the section: no need to wait for it long.
+    let seen = reader_and_writer(&cache, Duration::from_millis(20), synchronize_rcu)?;
     book.value("the reader reads a moment later", seen)?;
     book.claim("the value, as long as it is inside", seen == VALUE)?;
     book.claim("all objects are back", cache.destroy().is_ok())?;
     Ok(())
 }
 
-/// A slow reader on one core; on the other the writer takes the value away, calls `wait`, and frees it. Gives what the reader reads at the end of its section.
-fn reader_and_writer(cache: &CacheHandle, wait: fn()) -> Result<u64, ViewError> {
+/// A slow reader on one core; on the other the writer takes the value away, calls `wait`, and frees it. The reader stays until that was done, but no longer
+/// than `patience`. Gives what it reads at the end of its section.
+fn reader_and_writer(cache: &CacheHandle, patience: Duration, wait: fn()) -> Result<u64, ViewError> {
     let object = cache.alloc(GfpFlags::KERNEL).map_err(Errno::from)?.cast::<u64>();
     // SAFETY: just allocated, large enough and aligned: the second word, since the first of a free object is the cache's.
     unsafe { object.as_ptr().wrapping_add(1).write(VALUE) };
@@ -65,8 +67,7 @@ fn reader_and_writer(cache: &CacheHandle, wait: fn()) -> Result<u64, ViewError> 
             let section = rcu_read_lock();
             let found = rcu_dereference(&pointer);
             has_found.store_release(true);
-            // Slow: until the writer has freed, or 20 ms if it waits for this section.
-            team::try_for(Duration::from_millis(20), || is_freed.load_acquire().then_some(()));
+            team::try_for(patience, || is_freed.load_acquire().then_some(()));
             // SAFETY: in the right version the object lives as long as the section. In the wrong one it is free: the mistake, on memory of the slab,
             // which is mapped and in nobody's use.
             seen.set(unsafe { found.wrapping_add(1).read_volatile() });

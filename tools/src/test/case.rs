@@ -55,21 +55,24 @@ impl Case {
     pub fn set(&mut self, line: &str) -> Result<()> {
         let (key, value) = line.split_once(' ').unwrap_or((line, ""));
         let value = value.trim();
-        let regex = || Regex::new(&format!("(?m){value}")).with_context(|| format!("case {}: {line}", self.name));
+        let name = self.name.clone();
+        let place = || format!("case {name}: {line}");
+        let number = || value.parse::<u64>().with_context(place);
+        let regex = || Regex::new(&format!("(?m){value}")).with_context(place);
         match key {
-            "append" => self.append = value.to_owned(),
+            "append" => self.append = format!("{} {value}", self.append),
             "run" => self.run = Some(value.to_owned()),
             "type" => self.typed.push_str(&format!("{value}\r")),
-            "break" => self.cues.push(parse_break(value).with_context(|| format!("case {}: {line}", self.name))?),
+            "break" => self.cues.push(parse_break(value).with_context(place)?),
             "screen" => self.cues.push(Cue { after: Sight::Screen(regex()?), action: Action::Type(Vec::new()) }),
-            "keys" => self.add_keys(value).with_context(|| format!("case {}: {line}", self.name))?,
-            "cpus" => self.append = format!("{} {}", self.append, cpus_argument(Some(value.parse()?))?),
+            "keys" => self.add_keys(value).with_context(place)?,
+            "cpus" => self.append = format!("{} {}", self.append, cpus_argument(Some(number()?)).with_context(place)?),
             "dtb" => self.device_tree = Some(value.to_owned()),
             "qemu" => self.qemu_args = value.split_whitespace().map(str::to_owned).collect(),
             "features" => self.features = value.split_whitespace().map(str::to_owned).collect(),
             "package" => self.package = Some(value.to_owned()),
-            "silence" => self.silence = Some(Duration::from_secs(value.parse()?)),
-            "limit" => self.wall = Some(Duration::from_secs(value.parse()?)),
+            "silence" => self.silence = Some(Duration::from_secs(number()?)),
+            "limit" => self.wall = Some(Duration::from_secs(number()?)),
             "expect" => self.expect.push(regex()?),
             "reject" => self.reject.push(regex()?),
             "exit" => self.exit = Exit::parse(value)?,

@@ -22,7 +22,7 @@ pub struct Group {
 /// Reads all files of tests/smoke.
 pub fn groups() -> Result<Vec<Group>> {
     let folder = workspace::root().join("tests/smoke");
-    let Ok(files) = std::fs::read_dir(&folder) else { return Ok(Vec::new()) };
+    let files = std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let mut groups = Vec::new();
     for file in files {
         let path = file?.path();

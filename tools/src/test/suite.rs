@@ -3,7 +3,7 @@
 //! It is booted once for its list, once for all cases that leave the kernel whole, and once for each case that does
 //! not. If the kernel dies in an ordinary case, that case has failed and another boot runs those behind it.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::case::{Case, describe, tail};
 use super::ktap;
@@ -21,7 +21,8 @@ pub const PACKAGE: &str = "tetra-tests";
 /// # Errors
 /// The folder cannot be read.
 pub fn names() -> Result<Vec<String>> {
-    let Ok(files) = std::fs::read_dir(workspace::root().join("tests/kernel/src/bin")) else { return Ok(Vec::new()) };
+    let folder = workspace::root().join("tests/kernel/src/bin");
+    let files = std::fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
     let stem = |file: std::io::Result<std::fs::DirEntry>| Ok(file?.path().file_stem().unwrap_or_default().to_string_lossy().into_owned());
     files.map(stem).collect()
 }
