@@ -387,6 +387,11 @@ pub(super) fn thread_is_done(action: Action) {
     let is_ours = LINES[usize::from(action.line)].load(Ordering::Relaxed) == action.slot;
     if was_masked && is_ours && registry.depth[usize::from(action.line)] == 0 {
         upcalls::irqchip_set_enabled(action.line, true);
+        // A handler on another core may have masked the line since: nor may it be let through under MASKED, where no handler masks it again.
+        fence(Ordering::SeqCst);
+        if slot.oneshot.load(Ordering::Relaxed) == MASKED {
+            upcalls::irqchip_set_enabled(action.line, false);
+        }
     }
 }
 
@@ -478,13 +483,17 @@ fn call(line: u16, action: &Slot) -> bool {
 /// Before the thread is woken, so that it finds the line masked.
 #[cold]
 fn mask_until_done(line: u16, action: &Slot) {
-    action.oneshot.store(MASKED, Ordering::Relaxed);
-    // Pairs with the fence in `enable`.
-    fence(Ordering::SeqCst);
-    upcalls::irqchip_set_enabled(line, false);
-    // The thread may just have ended an earlier run: it found MASKED, opened, and the line was masked after that. It will run once more, for this
-    // interrupt, and must find MASKED then.
-    action.oneshot.store(MASKED, Ordering::Relaxed);
+    loop {
+        action.oneshot.store(MASKED, Ordering::Relaxed);
+        // Pairs with the fences in `enable` and `thread_is_done`.
+        fence(Ordering::SeqCst);
+        upcalls::irqchip_set_enabled(line, false);
+        // The thread may just have ended an earlier run and opened between the two: the line must not stay masked under a state that says OPEN.
+        fence(Ordering::SeqCst);
+        if action.oneshot.load(Ordering::Relaxed) == MASKED {
+            break;
+        }
+    }
 }
 
 /// Waits, in the thread of a threaded action, until its handler asks for it. False if the thread shall end.
